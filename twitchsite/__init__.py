@@ -1,0 +1,1 @@
+"""Wiring: settings, addresses, servers. Apps never import from here."""

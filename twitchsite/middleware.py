@@ -1,0 +1,81 @@
+"""What every answer carries, and who may change something."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+
+Answer = Callable[[HttpRequest], HttpResponseBase]
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
+HEADERS = {
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": (
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), "
+        "gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=(), "
+        "browsing-topics=(), interest-cohort=()"
+    ),
+}
+
+
+class SecurityHeaders:
+    """Outermost: errors, redirects and static files carry the headers too."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def comes_from_elsewhere(request: HttpRequest) -> bool:
+    """Whether a browser says that another site sent this request.
+
+    Sec-Fetch-Site decides (Fetch Metadata, W3C); an older browser's Origin is
+    compared with SITE_URL. Programs that send neither, such as mail providers with
+    RFC 8058 one-click requests, carry no cookies and are let through.
+    """
+    fetch_site = request.headers.get("Sec-Fetch-Site")
+    if fetch_site is not None:
+        return fetch_site not in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return False
+    own = urlsplit(settings.SITE_URL)
+    return origin != f"{own.scheme}://{own.netloc}"
+
+
+class SameOriginGuard:
+    """Refuses requests that another site makes a reader's browser send.
+
+    A view may set `answers_any_origin` and then has to look at
+    `request.comes_from_elsewhere` itself: one-click unsubscribing does.
+    """
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view: Callable[..., HttpResponseBase],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> HttpResponse | None:
+        elsewhere = request.method not in SAFE_METHODS and comes_from_elsewhere(request)
+        request.comes_from_elsewhere = elsewhere  # type: ignore[attr-defined]
+        if not elsewhere or getattr(view, "answers_any_origin", False):
+            return None
+        return render(request, "403.html", status=403)
