@@ -1,0 +1,153 @@
+"""Messages as bytes: built once, filled per person by replacing bytes.
+
+A built message holds the placeholders below and nothing else that is personal. Its
+HTML is ASCII (numeric character references), its text part UTF-8; no line is longer
+than 998 octets (RFC 5321 section 4.5.3.1.6), so both travel as 8bit, untouched.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
+from email.utils import format_datetime, formataddr, parseaddr
+from hashlib import sha256
+from textwrap import wrap
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import css_inline
+from django.conf import settings
+
+from mail.links import token
+
+TO = b"@@TO@@"
+DATE = b"@@DATE@@"
+MESSAGE_KEY = b"@@MESSAGE-KEY@@"
+UNSUBSCRIBE = "@@UNSUBSCRIBE-TOKEN@@"
+
+# Octets of one line; RFC 5321 allows 998 and the reader's eye about 78.
+LONGEST_LINE = 990
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class BadHeader(ValueError):
+    """A title or name that would break out of its header line."""
+
+
+@dataclass(frozen=True)
+class TipMail:
+    """A tip's two parts, with `UNSUBSCRIBE` where the person's token belongs."""
+
+    subject: str
+    html: str
+    text: str
+
+
+def build_tip(mail: TipMail) -> bytes:
+    """A tip for everybody: RFC 8058 one-click and RFC 2919 list headers included."""
+    one_click = f"{settings.SITE_URL}/newsletter/unsubscribe/{UNSUBSCRIBE}/"
+    return _message(
+        mail.subject,
+        mail.html,
+        mail.text,
+        [
+            ("List-Id", f"twitchsite health tips <{settings.LIST_ID}>"),
+            ("List-Unsubscribe", f"<{one_click}>"),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+            ("List-Help", f"<{settings.SITE_URL}/newsletter/>"),
+        ],
+    )
+
+
+def build_single(subject: str, html: str, text: str) -> bytes:
+    """A message to one person; its links are in it already."""
+    return _message(subject, html, text, [])
+
+
+def fill(message: bytes, *, to: str, key: UUID, recipient_key: UUID, dated_at: datetime) -> bytes:
+    """The message as `to` gets it: the same bytes at every try."""
+    unsubscribe = token("unsubscribe", recipient_key)
+    return (
+        message.replace(TO, to.encode("ascii"))
+        .replace(DATE, format_datetime(dated_at).encode("ascii"))
+        .replace(MESSAGE_KEY, key.hex.encode("ascii"))
+        .replace(UNSUBSCRIBE.encode("ascii"), unsubscribe.encode("ascii"))
+    )
+
+
+def envelope_sender(key: UUID) -> str:
+    """Each delivery's own return address (VERP); its key is 122 random bits."""
+    return f"bounces+{key.hex}@{_sender_domain()}"
+
+
+def _sender_domain() -> str:
+    return parseaddr(settings.MAIL_FROM)[1].rpartition("@")[2]
+
+
+def _message(subject: str, html: str, text: str, extra: list[tuple[str, str]]) -> bytes:
+    boundary = "=_" + sha256((subject + html + text).encode()).hexdigest()[:32]
+    name, address = parseaddr(settings.MAIL_FROM)
+    headers = [
+        ("From", formataddr((checked_header(name), address))),
+        ("To", f"<{TO.decode()}>"),
+        ("Reply-To", settings.CONTACT_EMAIL),
+        ("Subject", _encoded(subject)),
+        ("Date", DATE.decode()),
+        ("Message-ID", f"<{MESSAGE_KEY.decode()}@{urlsplit(settings.SITE_URL).hostname}>"),
+        *extra,
+        ("Auto-Submitted", "auto-generated"),
+        ("MIME-Version", "1.0"),
+        ("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
+    ]
+    lines = [
+        *(f"{name}: {value}" for name, value in headers),
+        "",
+        f"--{boundary}",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: 8bit",
+        "",
+        *_text_lines(text),
+        f"--{boundary}",
+        "Content-Type: text/html; charset=us-ascii",
+        "Content-Transfer-Encoding: 7bit",
+        "",
+        *_html_lines(html),
+        f"--{boundary}--",
+        "",
+    ]
+    return "\r\n".join(lines).encode("utf-8")
+
+
+def checked_header(text: str) -> str:
+    """`text`, or BadHeader when it holds a control or a line separator."""
+    if CONTROL.search(text):
+        raise BadHeader(f"{text!r} has a character that no mail header can carry.")
+    return text
+
+
+def _encoded(subject: str) -> str:
+    if not subject.strip():
+        raise BadHeader("A subject is missing.")
+    header = Header(checked_header(subject), "us-ascii" if subject.isascii() else "utf-8")
+    return header.encode(linesep="\r\n")
+
+
+def _text_lines(text: str) -> list[str]:
+    return [
+        part
+        for line in text.strip().splitlines()
+        for part in (_short(line) or [""])
+    ]
+
+
+def _html_lines(html: str) -> list[str]:
+    inlined = css_inline.inline(html, keep_at_rules=True, load_remote_stylesheets=False)
+    ascii_html = inlined.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return [part for line in ascii_html.splitlines() if line for part in _short(line)]
+
+
+def _short(line: str) -> list[str]:
+    if len(line.encode()) <= LONGEST_LINE:
+        return [line]
+    # A character is at most 4 octets; white space is the same wherever it breaks.
+    return wrap(line, LONGEST_LINE // 4, break_long_words=True, break_on_hyphens=False)

@@ -1,0 +1,96 @@
+"""How messages come into being and how they are called back."""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from mail import building
+from mail.hints import wake
+from mail.models import Batch, Delivery, Recipient
+
+SEND_DUE = "mail.send_due"
+
+
+@transaction.atomic
+def enqueue(
+    recipient: Recipient,
+    *,
+    kind: Delivery.Kind,
+    idempotency_key: str,
+    subject: str,
+    html: str,
+    text: str,
+) -> bool:
+    """Queue one message; False if `idempotency_key` was queued before.
+
+    Raises `building.BadHeader` for a subject no header can carry.
+    """
+    now = timezone.now()
+    created = Delivery.objects.bulk_create(
+        [
+            Delivery(
+                recipient=recipient,
+                kind=kind,
+                idempotency_key=idempotency_key,
+                message=building.build_single(subject, html, text),
+                dated_at=now,
+                due_at=now,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+    wake(SEND_DUE)
+    return bool(created) and Delivery.objects.filter(
+        idempotency_key=idempotency_key, dated_at=now
+    ).exists()
+
+
+@transaction.atomic
+def start_batch(
+    *, name: str, mail: building.TipMail, recipients: QuerySet[Recipient], due_at: datetime
+) -> Batch | None:
+    """Queue `mail` for everybody in `recipients`, or None when that is nobody.
+
+    The list is made by one INSERT ... SELECT: complete, or not there at all.
+    """
+    batch = Batch.objects.create(name=name, message=building.build_tip(mail))
+    batch.eligible = _insert_deliveries(batch, recipients, due_at)
+    if not batch.eligible:
+        batch.delete()
+        return None
+    batch.save(update_fields=["eligible"])
+    wake(SEND_DUE)
+    return batch
+
+
+def _insert_deliveries(
+    batch: Batch, recipients: QuerySet[Recipient], due_at: datetime
+) -> int:
+    ids, params = recipients.order_by().values("pk").distinct().query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            INSERT INTO mail_delivery
+                (recipient_id, batch_id, kind, idempotency_key, dated_at, due_at)
+            SELECT chosen.id, %s, %s, 'batch-' || %s || '-' || chosen.id, %s, %s
+            FROM ({ids}) AS chosen (id)
+            """,  # noqa: S608 - Django compiled `ids`; its values are parameters
+            [batch.pk, Delivery.Kind.TIP, batch.pk, due_at, due_at, *params],
+        )
+        return int(cursor.rowcount)
+
+
+def drop_waiting(recipient: Recipient, *, reason: str) -> int:
+    """Call back the tips that have not begun to leave for `recipient`; how many."""
+    return (
+        Delivery.objects.waiting()
+        .filter(recipient=recipient, kind=Delivery.Kind.TIP)
+        .update(
+            state=Delivery.State.DROPPED,
+            reason=reason,
+            leased_until=None,
+            finished_at=timezone.now(),
+        )
+    )

@@ -1,0 +1,187 @@
+"""One SMTP conversation that always knows how far it came.
+
+`smtplib` raises the same exception whether the server took a message or not. Here
+every end of a hand-over is an Outcome, and a body that may have been taken is never
+called anything but uncertain (the fault table in docs/architecture.md).
+"""
+
+import smtplib
+import ssl
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Self
+
+
+class Fate(StrEnum):
+    ACCEPTED = "accepted"
+    LATER = "later"
+    REFUSED = "refused"
+    UNCERTAIN = "uncertain"
+    # The server refuses the sender: nobody's address is at fault.
+    SENDER_REFUSED = "sender refused"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    fate: Fate
+    reply: str = ""
+    reason: str = ""
+    # The reply says that this mailbox does not exist (RFC 3463: 5.1.x).
+    no_such_mailbox: bool = False
+    # The connection is still good for the next message.
+    reusable: bool = True
+
+
+class TooSlow(TimeoutError):
+    """The message's deadline passed, however often the server sent a byte."""
+
+
+class _Server(smtplib.SMTP):
+    """smtplib with a deadline over all reads and writes of one message."""
+
+    deadline = float("inf")
+
+    def remaining(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TooSlow("the deadline passed")
+        return left
+
+    def send(self, s: Any) -> None:
+        if self.sock:
+            self.sock.settimeout(self.remaining())
+        super().send(s)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.sock:
+            self.sock.settimeout(self.remaining())
+        return super().getreply()
+
+
+class _TlsServer(smtplib.SMTP_SSL, _Server):
+    """TLS from the first byte."""
+
+
+class Conversation:
+    """A connection that hands over one message after another.
+
+    Entering raises OSError or smtplib.SMTPException when the server can't be
+    reached, greets with an error, or does not offer the TLS it was promised to.
+    """
+
+    def __init__(self, server: dict[str, Any], *, deadline_seconds: float) -> None:
+        self._settings = server
+        self._deadline_seconds = deadline_seconds
+
+    def __enter__(self) -> Self:
+        self._server = self._connect()
+        try:
+            self._greet()
+        except BaseException:
+            self._server.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._start_clock()
+            self._server.quit()
+        except (smtplib.SMTPException, OSError):
+            # Every message's fate is known; a rude goodbye changes none.
+            self._server.close()
+
+    def _connect(self) -> _Server:
+        kind = _TlsServer if self._settings["tls"] == "tls" else _Server
+        options: dict[str, Any] = {"timeout": self._deadline_seconds}
+        if kind is _TlsServer:
+            options["context"] = ssl.create_default_context()
+        return kind(self._settings["host"], self._settings["port"], **options)
+
+    def _greet(self) -> None:
+        self._start_clock()
+        self._server.ehlo_or_helo_if_needed()
+        if self._settings["tls"] == "starttls":
+            # Raises when the server does not offer it: no mail leaves in the clear.
+            self._server.starttls(context=ssl.create_default_context())
+            self._server.ehlo()
+        if self._settings["username"]:
+            self._server.login(self._settings["username"], self._settings["password"])
+
+    def _start_clock(self) -> None:
+        self._server.deadline = time.monotonic() + self._deadline_seconds
+
+    @property
+    def takes_8bit(self) -> bool:
+        return self._server.has_extn("8bitmime")
+
+    def hand_over(self, sender: str, recipient: str, message: bytes) -> Outcome:
+        """Give one message to the server; never raises for what the server does."""
+        self._start_clock()
+        try:
+            refusal = self._envelope(sender, recipient, message)
+        except (smtplib.SMTPException, OSError) as error:
+            return Outcome(Fate.LATER, reason=_name(error), reusable=False)
+        return refusal or self._body(message)
+
+    def _envelope(self, sender: str, recipient: str, message: bytes) -> Outcome | None:
+        options = ["BODY=8BITMIME"] if self.takes_8bit else []
+        if self._server.has_extn("size"):
+            options.append(f"SIZE={len(message)}")
+        code, reply = self._server.mail(sender, options)
+        if code >= 500:
+            return self._reset(Fate.SENDER_REFUSED, code, reply)
+        if code != 250:
+            return self._reset(Fate.LATER, code, reply)
+        code, reply = self._server.rcpt(recipient)
+        if code not in (250, 251):
+            return self._reset(_fate(code), code, reply)
+        code, reply = self._server.docmd("data")
+        return None if code == 354 else self._reset(_fate(code), code, reply)
+
+    def _body(self, message: bytes) -> Outcome:
+        try:
+            quoted = smtplib._quote_periods(message)  # type: ignore[attr-defined]
+            ending = b".\r\n" if quoted.endswith(b"\r\n") else b"\r\n.\r\n"
+            self._server.send(quoted + ending)
+            code, reply = self._server.getreply()
+        except (smtplib.SMTPException, OSError) as error:
+            return Outcome(Fate.UNCERTAIN, reason=_name(error), reusable=False)
+        if code == 250:
+            return Outcome(Fate.ACCEPTED, _text(code, reply))
+        return self._reset(_fate(code), code, reply)
+
+    def _reset(self, fate: Fate, code: int, reply: bytes) -> Outcome:
+        text = _text(code, reply)
+        reusable = code != 421
+        if reusable:
+            try:
+                self._server.rset()
+            except (smtplib.SMTPException, OSError):
+                reusable = False
+        gone = fate is Fate.REFUSED and _names_no_mailbox(code, reply)
+        return Outcome(fate, text, f"SMTP {code}", gone, reusable)
+
+
+def _fate(code: int) -> Fate:
+    """RFC 5321 section 4.2.1: 4yz may be tried again, 5yz may not."""
+    return Fate.REFUSED if code >= 500 else Fate.LATER
+
+
+def _names_no_mailbox(code: int, reply: bytes) -> bool:
+    """RFC 3463 5.1.x; the free text never decides."""
+    return code in (550, 553) and reply.lstrip().startswith(b"5.1.")
+
+
+def _text(code: int, reply: bytes) -> str:
+    return f"{code} {reply.decode('ascii', 'replace')}"[:500].replace("\x00", "")
+
+
+def _name(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:100]
