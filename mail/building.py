@@ -64,7 +64,9 @@ def build_single(subject: str, html: str, text: str) -> bytes:
     return _message(subject, html, text, [])
 
 
-def fill(message: bytes, *, to: str, key: UUID, recipient_key: UUID, dated_at: datetime) -> bytes:
+def fill(
+    message: bytes, *, to: str, key: UUID, recipient_key: UUID, dated_at: datetime
+) -> bytes:
     """The message as `to` gets it: the same bytes at every try."""
     unsubscribe = token("unsubscribe", recipient_key)
     return (
@@ -93,7 +95,10 @@ def _message(subject: str, html: str, text: str, extra: list[tuple[str, str]]) -
         ("Reply-To", settings.CONTACT_EMAIL),
         ("Subject", _encoded(subject)),
         ("Date", DATE.decode()),
-        ("Message-ID", f"<{MESSAGE_KEY.decode()}@{urlsplit(settings.SITE_URL).hostname}>"),
+        (
+            "Message-ID",
+            f"<{MESSAGE_KEY.decode()}@{urlsplit(settings.SITE_URL).hostname}>",
+        ),
         *extra,
         ("Auto-Submitted", "auto-generated"),
         ("MIME-Version", "1.0"),
@@ -128,15 +133,15 @@ def checked_header(text: str) -> str:
 def _encoded(subject: str) -> str:
     if not subject.strip():
         raise BadHeader("A subject is missing.")
-    header = Header(checked_header(subject), "us-ascii" if subject.isascii() else "utf-8")
+    header = Header(
+        checked_header(subject), "us-ascii" if subject.isascii() else "utf-8"
+    )
     return header.encode(linesep="\r\n")
 
 
 def _text_lines(text: str) -> list[str]:
     return [
-        part
-        for line in text.strip().splitlines()
-        for part in (_short(line) or [""])
+        part for line in text.strip().splitlines() for part in (_short(line) or [""])
     ]
 
 

@@ -19,7 +19,9 @@ class Recipient(models.Model):
         COMPLAINT = "complaint"
         MANUAL = "manual"
 
-    key = models.UUIDField(default=uuid4, db_default=RandomUUID(), unique=True, editable=False)
+    key = models.UUIDField(
+        default=uuid4, db_default=RandomUUID(), unique=True, editable=False
+    )
     address = models.CharField(
         max_length=254, unique=True, help_text="Canonical: lower case, ASCII domain."
     )
@@ -61,7 +63,9 @@ class Batch(models.Model):
         CANCELLED = "cancelled"
 
     name = models.CharField(max_length=200)
-    message = models.BinaryField(help_text="Bytes with placeholders, see mail.building.")
+    message = models.BinaryField(
+        help_text="Bytes with placeholders, see mail.building."
+    )
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
     pause_reason = models.CharField(max_length=200, blank=True, default="")
     eligible = models.PositiveIntegerField(default=0)
@@ -119,7 +123,9 @@ class Delivery(models.Model):
 
     FINAL = (State.ACCEPTED, State.REFUSED, State.DROPPED, State.UNCERTAIN)
 
-    key = models.UUIDField(default=uuid4, db_default=RandomUUID(), unique=True, editable=False)
+    key = models.UUIDField(
+        default=uuid4, db_default=RandomUUID(), unique=True, editable=False
+    )
     idempotency_key = models.CharField(max_length=120, unique=True)
     kind = models.CharField(max_length=20, choices=Kind)
     recipient = models.ForeignKey(Recipient, models.PROTECT, related_name="deliveries")

@@ -42,14 +42,21 @@ def enqueue(
         ignore_conflicts=True,
     )
     wake(SEND_DUE)
-    return bool(created) and Delivery.objects.filter(
-        idempotency_key=idempotency_key, dated_at=now
-    ).exists()
+    return (
+        bool(created)
+        and Delivery.objects.filter(
+            idempotency_key=idempotency_key, dated_at=now
+        ).exists()
+    )
 
 
 @transaction.atomic
 def start_batch(
-    *, name: str, mail: building.TipMail, recipients: QuerySet[Recipient], due_at: datetime
+    *,
+    name: str,
+    mail: building.TipMail,
+    recipients: QuerySet[Recipient],
+    due_at: datetime,
 ) -> Batch | None:
     """Queue `mail` for everybody in `recipients`, or None when that is nobody.
 

@@ -109,12 +109,19 @@ def hand_over(conversation: Conversation, one: Claim) -> Outcome | None:
         # A recipient whose message can't be made fails alone; the error is kept whole
         # in the log and by name in the row, and the rest of the batch goes on.
         log.exception("message could not be made", delivery=one.id)
-        _note(one, State.CLAIMED, State.REFUSED, reason=f"building: {type(error).__name__}")
+        _note(
+            one,
+            State.CLAIMED,
+            State.REFUSED,
+            reason=f"building: {type(error).__name__}",
+        )
         return None
     if not _begin(one):
         _drop_unmailable(one)
         return None
-    outcome = conversation.hand_over(building.envelope_sender(one.key), address, message)
+    outcome = conversation.hand_over(
+        building.envelope_sender(one.key), address, message
+    )
     _note_outcome(one, outcome)
     return outcome
 
@@ -244,9 +251,9 @@ def sweep(now: datetime | None = None) -> None:
     )
     if lost:
         log.error("deliveries uncertain", count=lost)
-    Delivery.objects.filter(state=State.QUEUED, dated_at__lt=now - GIVE_UP_AFTER).update(
-        state=State.REFUSED, reason="expired", finished_at=now, message=None
-    )
+    Delivery.objects.filter(
+        state=State.QUEUED, dated_at__lt=now - GIVE_UP_AFTER
+    ).update(state=State.REFUSED, reason="expired", finished_at=now, message=None)
     _finish_batches()
 
 

@@ -41,7 +41,9 @@ class Environment:
 
     def listed(self, name: str) -> list[str]:
         """Comma-separated words, blanks dropped."""
-        return [word for part in self.text(name, "").split(",") if (word := part.strip())]
+        return [
+            word for part in self.text(name, "").split(",") if (word := part.strip())
+        ]
 
     def parsed(self, name: str, parse: Callable[[str], T], *, remedy: str) -> T:
         """What `parse` makes of the variable; its ValueError becomes a refusal."""

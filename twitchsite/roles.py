@@ -34,18 +34,18 @@ def grant_application_role(using: str) -> None:
     with connection.cursor() as cursor:
         for statement in (
             sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(to),
-            sql.SQL("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}").format(
-                to
-            ),
+            sql.SQL(
+                "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {}"
+            ).format(to),
             sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}").format(
                 every_table, to
             ),
             sql.SQL("REVOKE TRUNCATE, REFERENCES, TRIGGER ON {} FROM {}").format(
                 every_table, to
             ),
-            sql.SQL("REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {}").format(
-                to
-            ),
+            sql.SQL(
+                "REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {}"
+            ).format(to),
             *(
                 sql.SQL("REVOKE UPDATE, DELETE, TRUNCATE ON {} FROM {}").format(
                     sql.Identifier(table), to

@@ -1,0 +1,159 @@
+"""The fault table B2: what the server does, and what is noted."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from mail.smtp import Conversation, Fate, Outcome
+
+MESSAGE = b"Subject: x\r\n\r\n.lone dot\r\n..\r\nlast line"
+
+
+class FaultyServer:
+    """A real SMTP server on loopback that misbehaves at one step.
+
+    `faults` maps a step (mail, rcpt, data, body, dot) to a reply line, or to None
+    for hanging up without one. `body` hangs up before the final dot is read.
+    """
+
+    def __init__(
+        self, faults: dict[str, bytes | None], ehlo: bytes = b"250 8BITMIME\r\n"
+    ):
+        self.faults = faults
+        self.ehlo = ehlo
+        self.accepted: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        connection.settimeout(10)
+        with connection, connection.makefile("rwb", buffering=0) as wire:
+            wire.write(b"220 faulty\r\n")
+            while (line := wire.readline()) and self._answer(wire, line):
+                pass
+
+    def _answer(self, wire: socket.SocketIO, line: bytes) -> bool:  # type: ignore[override]
+        step = line[:4].strip().lower().decode()
+        if step in ("ehlo", "helo"):
+            wire.write(self.ehlo)
+            return True
+        if step in self.faults:
+            reply = self.faults[step]
+            wire.write(reply or b"")
+            return reply is not None
+        if step == "data":
+            wire.write(b"354 go on\r\n")
+            return self._take_body(wire)
+        wire.write(b"221 bye\r\n" if step == "quit" else b"250 ok\r\n")
+        return step != "quit"
+
+    def _take_body(self, wire: socket.SocketIO) -> bool:
+        if "body" in self.faults:
+            wire.readline()
+            return False
+        body = b""
+        while (line := wire.readline()) != b".\r\n":
+            body += line[1:] if line.startswith(b".") else line
+        reply = self.faults.get("dot", b"250 taken\r\n")
+        if reply is None or reply.startswith(b"250"):
+            self.accepted.append(body)
+        wire.write(reply or b"")
+        return reply is not None
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(timeout=10)
+
+
+@contextmanager
+def faulty(**faults: bytes | None) -> Iterator[FaultyServer]:
+    server = FaultyServer(faults)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def conversation(port: int, *, tls: str = "none", seconds: float = 5) -> Conversation:
+    settings = {
+        "host": "127.0.0.1",
+        "port": port,
+        "username": "",
+        "password": "",
+        "tls": tls,
+    }
+    return Conversation(settings, deadline_seconds=seconds)
+
+
+def deliver(server: FaultyServer) -> Outcome:
+    with conversation(server.port) as talk:
+        return talk.hand_over("bounces@health.example", "rosa@example.com", MESSAGE)
+
+
+def test_a_message_arrives_byte_for_byte() -> None:
+    with faulty() as server:
+        outcome = deliver(server)
+
+    assert outcome.fate is Fate.ACCEPTED
+    assert server.accepted == [MESSAGE + b"\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "fate"),
+    [
+        ({"mail": None}, Fate.LATER),
+        ({"mail": b"421 busy\r\n"}, Fate.LATER),
+        ({"mail": b"451 busy\r\n"}, Fate.LATER),
+        ({"mail": b"550 not you\r\n"}, Fate.SENDER_REFUSED),
+        ({"rcpt": None}, Fate.LATER),
+        ({"rcpt": b"421 busy\r\n"}, Fate.LATER),
+        ({"rcpt": b"451 greylisted\r\n"}, Fate.LATER),
+        ({"rcpt": b"550 5.7.1 policy\r\n"}, Fate.REFUSED),
+        ({"data": None}, Fate.LATER),
+        ({"data": b"451 busy\r\n"}, Fate.LATER),
+        ({"body": None}, Fate.UNCERTAIN),
+        ({"dot": None}, Fate.UNCERTAIN),
+        ({"dot": b"421 busy\r\n"}, Fate.LATER),
+        ({"dot": b"451 busy\r\n"}, Fate.LATER),
+        ({"dot": b"550 spam\r\n"}, Fate.REFUSED),
+        ({"quit": None}, Fate.ACCEPTED),
+    ],
+)
+def test_s4_each_fault_has_its_own_fate(
+    faults: dict[str, bytes | None], fate: Fate
+) -> None:
+    with faulty(**faults) as server:
+        outcome = deliver(server)
+
+    assert outcome.fate is fate
+    assert not outcome.no_such_mailbox
+
+
+def test_s4_only_an_enhanced_5_1_code_says_that_a_mailbox_is_gone() -> None:
+    with faulty(rcpt=b"550 5.1.1 no such user\r\n") as server:
+        outcome = deliver(server)
+
+    assert (outcome.fate, outcome.no_such_mailbox) == (Fate.REFUSED, True)
+
+
+def test_no_mail_leaves_when_promised_tls_is_missing() -> None:
+    with faulty() as server, pytest.raises(Exception, match="STARTTLS"):  # noqa: SIM117
+        with conversation(server.port, tls="starttls"):
+            pytest.fail("the conversation went on in the clear")
+
+    assert server.accepted == []
+
+
+def test_an_unreachable_server_says_so_at_once() -> None:
+    with faulty() as server:
+        port = server.port
+        server._listener.close()
+
+    with pytest.raises(OSError), conversation(port):  # noqa: PT011 - any refusal will do
+        pytest.fail("nobody listens there")
