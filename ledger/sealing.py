@@ -26,7 +26,7 @@ class Head:
 def head() -> Head | None:
     """The newest link, or None before anything was sealed."""
     last = Seal.objects.order_by("-position").first()
-    return last and Head(last.position, last.chain, last.sealed_at)
+    return Head(last.position, last.chain, last.sealed_at) if last else None
 
 
 @transaction.atomic
@@ -43,7 +43,8 @@ def seal(limit: int = 5_000) -> int:
     last = Seal.objects.order_by("-position").first()
     position, chain = (last.position, last.chain) if last else (0, GENESIS)
     seals = []
-    for position, entry in enumerate(entries, position + 1):
+    for entry in entries:
+        position += 1
         chain = link(chain, position, entry)
         seals.append(Seal(position=position, entry=entry, chain=chain))
     Seal.objects.bulk_create(seals)

@@ -209,7 +209,8 @@ def _requeue(
 def retry_gap(attempts: int) -> timedelta:
     """1, 2, 4 … minutes up to 4 hours, each a quarter shorter to a quarter longer."""
     gap = min(FIRST_RETRY * 2 ** min(max(attempts - 1, 0), 12), LONGEST_RETRY)
-    return gap * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, guards nothing
+    jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, guards nothing
+    return timedelta(seconds=gap.total_seconds() * jitter)
 
 
 def _postpone(claims: list[Claim], *, reason: str, soon: bool = False) -> None:

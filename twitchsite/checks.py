@@ -58,7 +58,8 @@ def evidence_is_insert_only(
             WHERE schemaname = 'public' AND tablename = ANY(%s) AND (
                 has_table_privilege(current_user, quote_ident(tablename), 'UPDATE')
                 OR has_table_privilege(current_user, quote_ident(tablename), 'DELETE')
-                OR has_table_privilege(current_user, quote_ident(tablename), 'TRUNCATE'))
+                OR has_table_privilege(current_user, quote_ident(tablename), 'TRUNCATE')
+            )
             """,
             [evidence_tables()],
         )

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 ADDRESS = re.compile(r"[^\s\"'<>()\[\],;:=\\/]+@[^\s\"'<>()\[\],;:\\/]+")
 TOKEN = re.compile(r"(/newsletter/(?:confirm|preferences|unsubscribe)/)[^/\s\"'?]+")
@@ -30,7 +30,7 @@ class Renderer:
         return blot(str(self._json(logger, name, event)))
 
 
-SHARED = [
+SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,

@@ -1,10 +1,18 @@
 import pytest
 
 from ledger import canonical_json
+from ledger.canonical import Json
 
 
 def test_it_orders_keys_by_utf16_as_rfc_8785_wants() -> None:
-    value = {"\u20ac": 1, "\r": 2, "1": 3, "\U0001f600": 4, "\ufb33": 5, "\u00f6": 6}
+    value: dict[str, Json] = {
+        "\u20ac": 1,
+        "\r": 2,
+        "1": 3,
+        "\U0001f600": 4,
+        "\ufb33": 5,
+        "\u00f6": 6,
+    }
 
     written = canonical_json(value).decode()
 
@@ -26,5 +34,5 @@ def test_it_refuses_what_json_spells_in_several_ways(value: object) -> None:
 
 @pytest.mark.parametrize("value", [2**53, "\ud800", {"e\u0301": 1, "\u00e9": 2}])
 def test_it_refuses_what_would_not_come_back_the_same(value: object) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="exactly|surrogates|same text"):
         canonical_json(value)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 from uuid import uuid4
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from mail import is_signed, read_token, token
 from mail.links import TOKEN_LENGTH
@@ -34,7 +34,7 @@ def test_rubbish_is_no_token(text: str) -> None:
     assert read_token("unsubscribe", text) is None
 
 
-def test_a_link_survives_a_change_of_the_key(settings: SettingsWrapper) -> None:
+def test_a_link_survives_a_change_of_the_key(settings: Settings) -> None:
     key = uuid4()
     old = token("unsubscribe", key)
 

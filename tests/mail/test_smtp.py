@@ -38,7 +38,7 @@ class FaultyServer:
             while (line := wire.readline()) and self._answer(wire, line):
                 pass
 
-    def _answer(self, wire: socket.SocketIO, line: bytes) -> bool:  # type: ignore[override]
+    def _answer(self, wire: socket.SocketIO, line: bytes) -> bool:
         step = line[:4].strip().lower().decode()
         if step in ("ehlo", "helo"):
             wire.write(self.ehlo)
