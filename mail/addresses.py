@@ -26,7 +26,7 @@ def canonical_address(typed: str) -> str:
     The local part must be ASCII and only its letters' case is folded; the domain is
     IDNA 2008. Raises NotAnAddress with a sentence for the person.
     """
-    text = typed.strip()
+    text = typed.strip(" \t\r\n")
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
         raise NotAnAddress("Enter an email address, like name@example.com.")
@@ -47,6 +47,9 @@ def canonical_address(typed: str) -> str:
 
 
 def _ascii_domain(domain: str) -> str:
+    # U+212A KELVIN SIGN lower-cases to k: such a domain is another one's mask.
+    if any(not char.isascii() and char.lower().isascii() for char in domain):
+        raise NotAnAddress(_WRONG_DOMAIN)
     try:
         encoded = idna.encode(domain.lower(), uts46=False).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:

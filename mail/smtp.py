@@ -41,10 +41,20 @@ class TooSlow(TimeoutError):
 class _Server(smtplib.SMTP):
     """smtplib with a deadline over all reads and writes of one message."""
 
-    deadline = float("inf")
+    def __init__(self, *args: Any, timeout: float, **kwargs: Any) -> None:
+        self.start_clock(timeout)
+        try:
+            super().__init__(*args, timeout=timeout, **kwargs)
+        except BaseException:
+            # smtplib leaves the socket open when the greeting fails.
+            self.close()
+            raise
+
+    def start_clock(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        left = self.deadline - time.monotonic()
+        left = self._deadline - time.monotonic()
         if left <= 0:
             raise TooSlow("the deadline passed")
         return left
@@ -60,7 +70,7 @@ class _Server(smtplib.SMTP):
         return super().getreply()
 
 
-class _TlsServer(smtplib.SMTP_SSL, _Server):
+class _TlsServer(_Server, smtplib.SMTP_SSL):
     """TLS from the first byte."""
 
 
@@ -115,7 +125,7 @@ class Conversation:
             self._server.login(self._settings["username"], self._settings["password"])
 
     def _start_clock(self) -> None:
-        self._server.deadline = time.monotonic() + self._deadline_seconds
+        self._server.start_clock(self._deadline_seconds)
 
     @property
     def takes_8bit(self) -> bool:

@@ -1,4 +1,4 @@
-"""The site's settings, read top to bottom. Variables: docs/operating.md."""
+"""The site's settings, read top to bottom. Variables: docs/architecture.md."""
 
 from email.utils import parseaddr
 from pathlib import Path
@@ -109,7 +109,7 @@ CACHES = {
     }
 }
 
-# --- Celery: hints, never truth (docs/decisions/0004-hints-not-truth.md) --------
+# --- Celery: hints, never truth --------
 
 CELERY_BROKER_URL = env.parsed("REDIS_URL", broker, remedy=_REDIS_REMEDY)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
