@@ -41,10 +41,10 @@ class TooSlow(TimeoutError):
 class _Server(smtplib.SMTP):
     """smtplib with a deadline over all reads and writes of one message."""
 
-    def __init__(self, *args: Any, timeout: float, **kwargs: Any) -> None:
+    def __init__(self, host: str, port: int, *, timeout: float, **options: Any) -> None:
         self.start_clock(timeout)
         try:
-            super().__init__(*args, timeout=timeout, **kwargs)
+            super().__init__(host, port, timeout=timeout, **options)
         except BaseException:
             # smtplib leaves the socket open when the greeting fails.
             self.close()
