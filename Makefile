@@ -19,10 +19,11 @@ $(VENV)/installed: requirements.txt requirements-dev.txt
 test: $(VENV)/installed ## Run the tests (ARGS="-k name" for some)
 	@$(PY) -m pytest $(ARGS)
 
-check: $(VENV)/installed ## Lint, format and types
+check: $(VENV)/installed ## Lint, format, types and migrations
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy .
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) -W ignore manage.py makemigrations --check --dry-run
 
 format: $(VENV)/installed ## Put the code into shape
 	@$(PY) -m ruff check --fix --quiet .

@@ -17,8 +17,15 @@ class Evidence(models.Model):
         triggers = [
             pgtrigger.Protect(
                 name="append_only",
-                operation=pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate,
-            )
+                operation=pgtrigger.Update | pgtrigger.Delete,
+            ),
+            pgtrigger.Trigger(
+                name="never_emptied",
+                operation=pgtrigger.Truncate,
+                level=pgtrigger.Statement,
+                when=pgtrigger.Before,
+                func="RAISE EXCEPTION 'Cannot empty % table', TG_TABLE_NAME;",
+            ),
         ]
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -75,7 +76,13 @@ def start_batch(
 def _insert_deliveries(
     batch: Batch, recipients: QuerySet[Recipient], due_at: datetime
 ) -> int:
-    ids, params = recipients.order_by().values("pk").distinct().query.sql_with_params()
+    try:
+        ids, params = (
+            recipients.order_by().values("pk").distinct().query.sql_with_params()
+        )
+    except EmptyResultSet:
+        # Django saw without asking the database that this is nobody.
+        return 0
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -9,6 +9,7 @@ os.environ.update(
         "SECRET_KEY": "tests only: fifty characters and more, so that checks pass",
         "CONSENT_KEY": "tests only: the key of links",
         "DATABASE_URL": "postgresql://twitchsite_app:x@localhost/twitchsite",
+        "MIGRATION_DATABASE_URL": "postgresql://twitchsite_owner:x@localhost/x",
         "REDIS_URL": "redis://localhost:6379/0",
         "EMAIL_URL": "smtp://127.0.0.1:25",
         "MAIL_FROM": "twitchsite <tips@health.example>",

@@ -4,11 +4,11 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
 
-from twitchsite.roles import OWNER
+from twitchsite.roles import OWNER, grant_application_role
 
 
 class Command(Migrate):
-    """Django's migrate, as the role that owns the tables."""
+    """Django's migrate as the tables' owner, then the application's rights."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -21,3 +21,4 @@ class Command(Migrate):
                 "tables, as postgresql://owner:password@host/name."
             )
         super().handle(*args, **options)
+        grant_application_role(options["database"])
