@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "twitchsite",
     "ledger",
     "mail",
+    "review",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
