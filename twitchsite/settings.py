@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "ledger",
     "mail",
     "review",
+    "articles",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -9,7 +9,7 @@ DOORS = {
     "ledger": (),
     "mail": (),
     "review": ("ledger", "mail"),
-    "articles": ("review", "mail"),
+    "articles": ("ledger", "review", "mail"),
     "newsletter": ("ledger", "mail", "review", "articles.catalogue"),
     "comments": ("review", "articles.catalogue"),
     "pages": (

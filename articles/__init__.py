@@ -1,0 +1,1 @@
+"""Articles: from draft to page. Other apps ask `articles.catalogue`, nothing else."""

@@ -1,0 +1,67 @@
+"""All that other apps may ask of articles."""
+
+from dataclasses import dataclass
+
+from articles.models import Article
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a list shows of a published article."""
+
+    slug: str
+    title: str
+    url: str
+    summary: str
+    section_title: str
+
+
+def card(article: Article) -> Card:
+    """Needs `live_revision` and `section` selected along."""
+    assert article.live_revision is not None, "only published articles have a card"  # noqa: S101
+    content = article.live_revision.content
+    return Card(
+        slug=article.slug,
+        title=content["title"],
+        url=article.get_absolute_url(),
+        summary=content["summary"],
+        section_title=article.section.title if article.section else "",
+    )
+
+
+def published_cards(section_slug: str | None = None) -> list[Card]:
+    """Published medical articles by title, of one section or of all."""
+    articles = Article.objects.published().medical()
+    if section_slug:
+        articles = articles.filter(section__slug=section_slug)
+    chosen = articles.select_related("live_revision", "section")
+    return sorted((card(one) for one in chosen), key=lambda one: one.title.lower())
+
+
+def cards(slugs: list[str]) -> list[Card]:
+    """Cards of those `slugs` that are published, in the order asked for."""
+    found = Article.objects.published().filter(slug__in=slugs)
+    by_slug = {
+        one.slug: one for one in found.select_related("live_revision", "section")
+    }
+    return [card(by_slug[slug]) for slug in slugs if slug in by_slug]
+
+
+def live_digest(slug: str) -> str | None:
+    """The digest of the text that readers of `slug` see, or None if there is none."""
+    return (
+        Article.objects.published()
+        .filter(slug=slug)
+        .values_list("live_revision__digest", flat=True)
+        .first()
+    )
+
+
+def live_revision_id(slug: str) -> int | None:
+    """The live revision's id: what a consent to the Terms refers to."""
+    return (
+        Article.objects.published()
+        .filter(slug=slug)
+        .values_list("live_revision_id", flat=True)
+        .first()
+    )

@@ -1,0 +1,88 @@
+"""The library becomes drafts and revisions; an editor's later text is left alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from articles.editing import revise
+from articles.library_files import LibraryArticle, read_article
+from articles.models import Article, Picture, Revision, Section
+
+LIBRARY = Path(__file__).parent / "library"
+LIBRARY_NOTE = "from the library"
+BYLINE = "The twitchsite editors"
+SECTIONS = {
+    "conditions": ("Health Conditions", "What it is, what helps, when to get help."),
+    "discover": ("Discover", "How nerves and muscles work, and what is new."),
+    "plan": ("Plan", "Everyday steps you can try."),
+    "connect": ("Connect", "Stories and people."),
+}
+
+
+def load(folder: Path = LIBRARY) -> Iterator[tuple[Revision, bool]]:
+    """Each article's newest library revision, and whether this call made it.
+
+    Safe to repeat. A file that changed makes a new revision; an article whose newest
+    revision an editor wrote keeps it. Raises `library_files.BadFile`.
+    """
+    for position, (slug, (title, introduction)) in enumerate(SECTIONS.items()):
+        Section.objects.get_or_create(
+            slug=slug,
+            defaults={
+                "title": title,
+                "introduction": introduction,
+                "position": position,
+            },
+        )
+    for path in sorted(folder.glob("*.md")):
+        if loaded := load_article(read_article(path)):
+            yield loaded
+
+
+@transaction.atomic
+def load_article(source: LibraryArticle) -> tuple[Revision, bool] | None:
+    """The revision made of `source`, or None where an editor wrote since."""
+    article, _ = Article.objects.get_or_create(
+        slug=source.slug,
+        defaults={
+            "section": Section.objects.filter(slug=source.section).first(),
+            "kind": source.kind,
+            "aliases": source.aliases,
+            "codes": source.codes,
+            "read_next": source.read_next,
+        },
+    )
+    newest = article.revisions.order_by("-number").first()
+    if newest and newest.note != LIBRARY_NOTE:
+        return None
+    for figure in source.figures:
+        Picture.objects.get_or_create(
+            digest=figure.digest,
+            defaults={
+                "media_type": Picture.Type.SVG,
+                "content": figure.content,
+                "width": figure.width,
+                "height": figure.height,
+            },
+        )
+    return revise(
+        article,
+        source.content,
+        by=library_author(),
+        byline=BYLINE,
+        machine_assisted=True,
+        note=LIBRARY_NOTE,
+    )
+
+
+def library_author() -> User:
+    """The account under which library texts were written; nobody can log in to it."""
+    author, created = User.objects.get_or_create(
+        username="library", defaults={"is_active": False}
+    )
+    if created:
+        author.set_unusable_password()
+        author.save(update_fields=["password"])
+    return author
