@@ -1,7 +1,12 @@
 """All that other apps may ask of articles."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from django.contrib.auth.models import User
+
+from articles import library_files, loading
 from articles.models import Article
 
 
@@ -65,3 +70,13 @@ def live_revision_id(slug: str) -> int | None:
         .values_list("live_revision_id", flat=True)
         .first()
     )
+
+
+def library_author() -> User:
+    """The account under which library texts were written."""
+    return loading.library_author()
+
+
+def split_library_file(path: Path) -> tuple[dict[str, Any], str]:
+    """Front matter and Markdown of a library file. Raises ValueError."""
+    return library_files.split(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mail.addresses import NotAnAddress as NotAnAddress
     from mail.addresses import canonical_address as canonical_address
+    from mail.building import UNSUBSCRIBE as UNSUBSCRIBE
     from mail.building import TipMail as TipMail
     from mail.hints import wake as wake
     from mail.links import is_signed as is_signed
@@ -26,6 +27,7 @@ _DOOR = {
     "NotAnAddress": "addresses",
     "canonical_address": "addresses",
     "TipMail": "building",
+    "UNSUBSCRIBE": "building",
     "wake": "hints",
     "is_signed": "links",
     "read_token": "links",

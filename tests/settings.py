@@ -19,3 +19,9 @@ os.environ.update(
 )
 
 from twitchsite.settings import *  # noqa: F403
+
+# Pages are rendered without collecting static files first.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}

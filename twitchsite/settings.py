@@ -43,6 +43,8 @@ INSTALLED_APPS = [
     "mail",
     "review",
     "articles",
+    "newsletter",
+    "pages",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -83,6 +85,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "pages.context.site",
             ],
         },
     }
@@ -141,6 +144,8 @@ def _every(task: str, seconds: float) -> dict[str, object]:
 
 CELERY_BEAT_SCHEDULE = {
     "seal the ledger": _every("ledger.seal", 1),
+    "resolve sign-ups": _every("newsletter.resolve_sign_ups", 5),
+    "start due issues": _every("newsletter.start_due_issues", 5),
     "send what is due": _every("mail.send_due", 5),
     "sweep": _every("mail.sweep", 60),
 }
@@ -182,6 +187,7 @@ USE_TZ = True
 # --- Static files --------------------------------------------------------------
 
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

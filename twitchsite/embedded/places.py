@@ -199,7 +199,7 @@ def _hold(lock: int, folder: DataFolder) -> None:
 def _own(folder: DataFolder, durable: bool) -> Quarters:
     name = hashlib.sha256(os.fsencode(folder.path)).hexdigest()[:12]
     return Quarters(
-        folder.path, _private(_short_place() / f"twitchsite-{name}"), durable
+        folder.path, private_folder(_short_place() / f"twitchsite-{name}"), durable
     )
 
 
@@ -210,7 +210,7 @@ def _short_place() -> Path:
     return area if longest < LONGEST_SOCKET else Path("/tmp")  # noqa: S108 - checked
 
 
-def _private(path: Path) -> Path:
+def private_folder(path: Path) -> Path:
     """An empty folder of this user alone; others may write beside it, not in it."""
     try:
         path.mkdir(mode=0o700, exist_ok=True)

@@ -291,8 +291,9 @@ def _package() -> Path:
 
 
 def _failed(what: str, child: Child) -> CannotStart:
-    words = " / ".join(child.last_lines(2)) or child.ending()
-    return CannotStart(f"{what}: {words}", log=child.program.log)
+    return CannotStart(
+        f"{what}; it {child.ending()}.", lines=child.last_lines(), log=child.program.log
+    )
 
 
 def _ensure_role(

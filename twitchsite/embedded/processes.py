@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
@@ -36,7 +37,8 @@ class Program:
     `folder` is where it works, and one of the marks by which its own children are
     known; so it is a folder that only this site's processes work in. `family` names
     programs whose children leave their session: any of that name working in `folder`
-    belongs to it.
+    belongs to it. Standard output goes to `output`, which is begun anew, or to the
+    log like everything else.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Program:
     stop_seconds: float = 10
     family: str = ""
     descriptors: tuple[int, ...] = ()
+    output: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,8 @@ class Child:
         started the child ends.
         """
         self.end_earlier_life()
+        if self._process:
+            self._process.wait()
         try:
             self._process = _spawn(self.program)
         except (OSError, subprocess.SubprocessError) as error:
@@ -244,13 +249,13 @@ def _spawn(program: Program) -> subprocess.Popen[bytes]:
     """Start and put on record in one breath: signals wait until both are done."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        with program.log.open("ab") as log:
+        with program.log.open("ab") as log, _output(program) as output:
             process = subprocess.Popen(
                 program.command,
                 cwd=program.folder,
                 env=program.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=log,
                 user=program.user.pw_uid if program.user else None,
                 group=program.user.pw_gid if program.user else None,
@@ -263,6 +268,10 @@ def _spawn(program: Program) -> subprocess.Popen[bytes]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return process
+
+
+def _output(program: Program) -> BinaryIO:
+    return program.output.open("wb") if program.output else program.log.open("ab")
 
 
 def _before_the_program(mask: Iterable[int], death_signal: int) -> Callable[[], None]:

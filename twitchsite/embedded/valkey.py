@@ -110,8 +110,11 @@ class Valkey:
                     time.sleep(0.01)
                 else:
                     return
-        words = " / ".join(self.last_lines()[-2:]) or self.ending()
-        raise CannotStart(f"Valkey did not start: {words}", log=self._child.program.log)
+        raise CannotStart(
+            f"Valkey did not start; it {self.ending()}.",
+            lines=self.last_lines(),
+            log=self._child.program.log,
+        )
 
 
 def _binary(quarters: Quarters) -> Path:

@@ -1,0 +1,17 @@
+from django import template
+from django.urls import reverse
+
+from articles.models import Section
+
+register = template.Library()
+
+
+@register.inclusion_tag("articles/includes/section_nav.html")
+def section_nav() -> dict[str, object]:
+    """The site's departments, in their order."""
+    return {
+        "sections": [
+            {"title": one.title, "url": reverse("articles:section", args=[one.slug])}
+            for one in Section.objects.all()
+        ]
+    }

@@ -1,0 +1,84 @@
+"""Consent as evidence: what, when, in which words; where, as long as that may stay."""
+
+import secrets
+from datetime import datetime
+from hashlib import sha256
+
+from django.db import transaction
+
+from ledger import canonical_json, record
+from newsletter.models import ConsentContext, ConsentEvent, SignUp, Subscriber, Wording
+
+Act, Matter = ConsentEvent.Act, ConsentEvent.Matter
+
+
+@transaction.atomic
+def requested(subscriber: Subscriber, sign_up: SignUp, at: datetime) -> None:
+    """Two facts from one click: consent to the newsletter, agreement to the Terms."""
+    wording, terms = sign_up.wording, sign_up.terms_id
+    _write(
+        subscriber,
+        Matter.NEWSLETTER,
+        Act.REQUESTED,
+        at,
+        wording=wording,
+        page=sign_up.page,
+        network=sign_up.network,
+    )
+    _write(subscriber, Matter.TERMS, Act.REQUESTED, at, wording=wording, terms=terms)
+
+
+def confirmed(subscriber: Subscriber, at: datetime) -> None:
+    _write(subscriber, Matter.NEWSLETTER, Act.CONFIRMED, at)
+
+
+def withdrawn(subscriber: Subscriber, at: datetime) -> None:
+    _write(subscriber, Matter.NEWSLETTER, Act.WITHDRAWN, at)
+
+
+@transaction.atomic
+def _write(
+    subscriber: Subscriber,
+    matter: ConsentEvent.Matter,
+    act: ConsentEvent.Act,
+    at: datetime,
+    *,
+    wording: Wording | None = None,
+    terms: int | None = None,
+    page: str = "",
+    network: str = "",
+) -> None:
+    salt = secrets.token_hex(32) if page or network else ""
+    commitment = context_commitment(salt, page, network) if salt else ""
+    entry = record(
+        "newsletter.consent",
+        {
+            "subscriber": str(subscriber.key),
+            "matter": matter.value,
+            "act": act.value,
+            "wording": wording.digest if wording else None,
+            "terms": terms,
+            "occurred_at": at.isoformat(),
+            "context": commitment,
+        },
+    )
+    event = ConsentEvent.objects.create(
+        subscriber_key=subscriber.key,
+        matter=matter,
+        act=act,
+        wording=wording,
+        terms_id=terms,
+        occurred_at=at,
+        context_commitment=commitment,
+        entry=entry,
+    )
+    if salt:
+        ConsentContext.objects.create(
+            event=event, salt=salt, page=page, network=network
+        )
+
+
+def context_commitment(salt: str, page: str, network: str) -> str:
+    """SHA-256, hexadecimal: shows later what the side row said, or that it went."""
+    facts = canonical_json({"page": page, "network": network})
+    return sha256(bytes.fromhex(salt) + facts).hexdigest()

@@ -1,0 +1,287 @@
+from datetime import UTC, datetime, timedelta
+from typing import Self
+from uuid import uuid4
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from ledger import Evidence
+
+HEXADECIMAL = r"^[0-9a-f]{64}$"
+
+
+class Wording(Evidence):
+    """The exact words of a box people agreed in, named by their digest."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    locale = models.CharField(max_length=10)
+    text = models.JSONField(help_text="purpose, agreement and button, as shown.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(Evidence.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(digest__regex=HEXADECIMAL),
+                name="newsletter_wording_digest_is_hexadecimal",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+
+class SignUp(models.Model):
+    """What somebody typed into the box; gone once a worker has resolved it."""
+
+    address = models.CharField(max_length=254, help_text="Canonical.")
+    wording = models.ForeignKey(Wording, models.PROTECT)
+    terms = models.ForeignKey("articles.Revision", models.PROTECT, related_name="+")
+    topics = ArrayField(models.CharField(max_length=30), default=list, blank=True)
+    page = models.CharField(max_length=200, blank=True, default="")
+    network = models.CharField(
+        max_length=50, blank=True, default="", help_text="The truncated IP address."
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"sign-up {self.pk}"
+
+
+class SubscriberQuerySet(models.QuerySet["Subscriber"]):
+    def eligible(self, at: datetime | None = None) -> Self:
+        """Who gets a tip that starts at `at` (aware; now by default)."""
+        now = at or timezone.now()
+        return self.filter(
+            Q(paused_until__isnull=True) | Q(paused_until__lte=now),
+            status=Subscriber.Status.CONFIRMED,
+            recipient__may_receive=True,
+            recipient__suppressed_at__isnull=True,
+        )
+
+
+class Subscriber(models.Model):
+    """A person on the list; the address itself is their `mail.Recipient`'s."""
+
+    class Status(models.TextChoices):
+        UNCONFIRMED = "unconfirmed"
+        CONFIRMED = "confirmed"
+        UNSUBSCRIBED = "unsubscribed"
+
+    class Frequency(models.TextChoices):
+        WEEKLY = "weekly"
+        MONTHLY = "monthly"
+
+    key = models.UUIDField(default=uuid4, unique=True, editable=False)
+    recipient = models.OneToOneField(
+        "mail.Recipient", models.PROTECT, related_name="subscriber"
+    )
+    status = models.CharField(max_length=12, choices=Status, default=Status.UNCONFIRMED)
+    asked_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the newest confirmation was mailed; its link is bound to this.",
+    )
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    unsubscribed_at = models.DateTimeField(null=True, blank=True)
+    topics = ArrayField(
+        models.CharField(max_length=30),
+        default=list,
+        blank=True,
+        help_text="Empty: all.",
+    )
+    frequency = models.CharField(
+        max_length=10, choices=Frequency, default=Frequency.WEEKLY
+    )
+    paused_until = models.DateTimeField(null=True, blank=True)
+    time_zone = models.CharField(max_length=40, default="UTC")
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = SubscriberQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(status="confirmed") | Q(confirmed_at__isnull=False),
+                name="newsletter_subscriber_confirmed_with_time",
+            )
+        ]
+        permissions = [("prove_consent", "Can export, prove consent and erase")]
+
+    def __str__(self) -> str:
+        return f"subscriber {self.pk}"
+
+
+class ConsentEvent(Evidence):
+    """What a person agreed to, or took back. Keyed at random, never by address."""
+
+    class Matter(models.TextChoices):
+        """Consent to mail and agreement to the Terms are two facts (GDPR 7(2))."""
+
+        NEWSLETTER = "newsletter"
+        TERMS = "terms"
+
+    class Act(models.TextChoices):
+        REQUESTED = "requested"
+        CONFIRMED = "confirmed"
+        CHANGED = "changed"
+        WITHDRAWN = "withdrawn"
+        ERASED = "erased"
+
+    subscriber_key = models.UUIDField(db_index=True)
+    matter = models.CharField(max_length=12, choices=Matter)
+    act = models.CharField(max_length=10, choices=Act)
+    wording = models.ForeignKey(Wording, models.PROTECT, null=True)
+    terms = models.ForeignKey(
+        "articles.Revision", models.PROTECT, null=True, related_name="+"
+    )
+    occurred_at = models.DateTimeField()
+    context_commitment = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="SHA-256 over the erasable side row.",
+    )
+    entry = models.OneToOneField("ledger.Entry", models.PROTECT)
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.matter}"
+
+
+class ConsentContext(models.Model):
+    """Where a consent was given. Erasable: the commitment stays, this goes."""
+
+    event = models.OneToOneField(
+        ConsentEvent, models.PROTECT, primary_key=True, related_name="context"
+    )
+    salt = models.CharField(max_length=64)
+    page = models.CharField(max_length=200, blank=True, default="")
+    network = models.CharField(max_length=50, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"context of {self.event_id}"
+
+
+class HealthTip(models.Model):
+    """A tip in the queue; its texts are revisions."""
+
+    slug = models.SlugField(unique=True)
+    position = models.PositiveIntegerField(default=0, help_text="Sent in this order.")
+    topics = ArrayField(models.CharField(max_length=30), default=list, blank=True)
+
+    class Meta:
+        ordering = ["position", "slug"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class TipRevision(Evidence):
+    """One text of a tip, never changed; a sign-off covers its digest."""
+
+    tip = models.ForeignKey(HealthTip, models.PROTECT, related_name="revisions")
+    number = models.PositiveIntegerField()
+    content = models.JSONField(help_text="Format tip/1, see newsletter.composing.")
+    digest = models.CharField(max_length=64)
+    cites = ArrayField(models.SlugField(), default=list)
+    author_ids = ArrayField(models.BigIntegerField())
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta(Evidence.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tip", "number"], name="newsletter_tiprevision_numbered"
+            ),
+            models.CheckConstraint(
+                condition=Q(digest__regex=HEXADECIMAL),
+                name="newsletter_tiprevision_digest_is_hexadecimal",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tip.slug} revision {self.number}"
+
+
+class Schedule(models.Model):
+    """When tips go out: weekly, or every so often in the demonstration."""
+
+    name = models.CharField(max_length=100, unique=True)
+    weekday = models.PositiveSmallIntegerField(
+        default=1, help_text="0 is Monday, 6 is Sunday."
+    )
+    time_of_day = models.TimeField(help_text="UTC.")
+    every = models.DurationField(
+        null=True, blank=True, help_text="Instead of weekly; the demonstration's."
+    )
+    repeats = models.BooleanField(
+        default=False, help_text="Begin again with the first tip after the last."
+    )
+    active = models.BooleanField(default=True)
+    starts_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        permissions = [("run_schedule", "Can start, pause, cancel, correct issues")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(weekday__lte=6), name="newsletter_schedule_weekday"
+            ),
+            models.CheckConstraint(
+                condition=Q(every__isnull=True) | Q(every__gte=timedelta(seconds=1)),
+                name="newsletter_schedule_every_a_second_at_most",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def latest_slot(self, at: datetime) -> datetime:
+        """The newest slot at or before `at` (aware)."""
+        if self.every:
+            seconds = self.every.total_seconds()
+            return datetime.fromtimestamp(at.timestamp() // seconds * seconds, UTC)
+        days_since = (at.astimezone(UTC).weekday() - self.weekday) % 7
+        day = at.astimezone(UTC).date() - timedelta(days=days_since)
+        slot = datetime.combine(day, self.time_of_day, UTC)
+        return slot if slot <= at else slot - timedelta(days=7)
+
+    def next_slot(self, at: datetime) -> datetime:
+        """The first slot after `at` (aware)."""
+        return self.latest_slot(at) + (self.every or timedelta(days=7))
+
+
+class Issue(models.Model):
+    """One sending of one tip at one slot; the database asks for its sign-off.
+
+    (sign_off, digest, verdict, valid_until) refer to one row of `review_signoff`
+    together, so none of the four can say anything else than that row says.
+    """
+
+    schedule = models.ForeignKey(Schedule, models.PROTECT, related_name="issues")
+    slot = models.DateTimeField()
+    tip_revision = models.ForeignKey(TipRevision, models.PROTECT, related_name="issues")
+    sign_off = models.ForeignKey("review.SignOff", models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64)
+    verdict = models.CharField(max_length=20, default="approved")
+    valid_until = models.DateTimeField()
+    starts_at = models.DateTimeField()
+    batch = models.OneToOneField("mail.Batch", models.PROTECT, null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["schedule", "slot"], name="newsletter_issue_once_a_slot"
+            ),
+            models.CheckConstraint(
+                condition=Q(verdict="approved"), name="newsletter_issue_approved"
+            ),
+            models.CheckConstraint(
+                condition=Q(starts_at__lte=F("valid_until")),
+                name="newsletter_issue_while_the_sign_off_holds",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tip_revision} at {self.slot:%Y-%m-%d %H:%M}"

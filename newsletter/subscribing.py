@@ -1,0 +1,178 @@
+"""From the box to a confirmed subscriber, and out again.
+
+Taking a sign-up is one insert, whatever the address is. A worker resolves it later, so
+the answer tells nobody who is on the list, in words or in time.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from articles import catalogue
+from mail import (
+    Delivery,
+    Recipient,
+    canonical_address,
+    drop_waiting,
+    is_signed,
+    read_token,
+    token_key,
+    wake,
+)
+from newsletter import consent, emails, wording
+from newsletter.models import SignUp, Subscriber
+
+RESOLVE = "newsletter.resolve_sign_ups"
+CONFIRM_WITHIN = timedelta(days=7)
+ONE_CONFIRMATION_PER = timedelta(hours=24)
+ONE_CONFIRMATION_PER_WHEN_SUPPRESSED = timedelta(days=30)
+CONFIRM, UNSUBSCRIBE = "confirm", "unsubscribe"
+Status = Subscriber.Status
+
+
+class SignUpClosed(Exception):
+    """There are no Terms of Use or no privacy notice that people could agree to."""
+
+
+def signup_is_open() -> bool:
+    """Whether Terms and privacy notice are on the site."""
+    return len(catalogue.cards(["terms", "privacy"])) == 2
+
+
+def take_sign_up(typed: str, *, page: str = "", network: str = "") -> None:
+    """Note a wish to subscribe. Raises NotAnAddress or SignUpClosed."""
+    address = canonical_address(typed)
+    terms = catalogue.live_revision_id("terms")
+    if terms is None or not signup_is_open():
+        raise SignUpClosed
+    with transaction.atomic():
+        SignUp.objects.create(
+            address=address,
+            wording=wording.current(),
+            terms_id=terms,
+            page=page[:200],
+            network=network,
+        )
+        wake(RESOLVE)
+
+
+def resolve_sign_ups() -> int:
+    """Resolve what the box took in, each in a commit of its own; how many."""
+    resolved = 0
+    while _resolve_next():
+        resolved += 1
+    return resolved
+
+
+@transaction.atomic
+def _resolve_next() -> bool:
+    waiting = SignUp.objects.select_for_update(skip_locked=True).order_by("pk")
+    sign_up = waiting.first()
+    if sign_up is None:
+        return False
+    _resolve(sign_up, timezone.now())
+    sign_up.delete()
+    return True
+
+
+def _resolve(sign_up: SignUp, now: datetime) -> None:
+    Recipient.objects.get_or_create(address=sign_up.address)
+    recipient = Recipient.objects.select_for_update().get(address=sign_up.address)
+    subscriber, _ = Subscriber.objects.get_or_create(recipient=recipient)
+    blocked = recipient.suppression == Recipient.Suppression.MANUAL
+    on_the_list = subscriber.status == Status.CONFIRMED and not recipient.suppression
+    if blocked or on_the_list or _was_asked_lately(recipient, now):
+        return
+    consent.requested(subscriber, sign_up, now)
+    subscriber.asked_at = now
+    if subscriber.status == Status.UNSUBSCRIBED:
+        subscriber.status = Status.UNCONFIRMED
+    subscriber.save(update_fields=["asked_at", "status"])
+    emails.confirmation(subscriber)
+
+
+def _was_asked_lately(recipient: Recipient, now: datetime) -> bool:
+    """Whether the one confirmation that this mailbox may get has been sent."""
+    gap = (
+        ONE_CONFIRMATION_PER_WHEN_SUPPRESSED
+        if recipient.suppression
+        else ONE_CONFIRMATION_PER
+    )
+    return Delivery.objects.filter(
+        recipient=recipient, kind=Delivery.Kind.CONFIRMATION, dated_at__gt=now - gap
+    ).exists()
+
+
+def to_confirm(text: str, *, lock: bool = False) -> Subscriber | None:
+    """Whom a confirmation's link belongs to; None if it is forged, old or replaced."""
+    key = token_key(text)
+    subscriber = _by_recipient_key(key, lock=lock) if key else None
+    if key is None or subscriber is None or subscriber.asked_at is None:
+        return None
+    fresh = subscriber.asked_at + CONFIRM_WITHIN > timezone.now()
+    bound_to = subscriber.asked_at.isoformat()
+    return (
+        subscriber
+        if fresh and is_signed(CONFIRM, text, key, bound_to=bound_to)
+        else None
+    )
+
+
+@transaction.atomic
+def confirm(text: str) -> Subscriber | None:
+    """Put the person on the list; pressing twice is once. None: see `to_confirm`."""
+    subscriber = to_confirm(text, lock=True)
+    if (
+        subscriber is None
+        or subscriber.status == Status.CONFIRMED
+        and not (subscriber.recipient.suppression)
+    ):
+        return subscriber
+    recipient = subscriber.recipient
+    if recipient.suppression == Recipient.Suppression.MANUAL:
+        return None
+    now = timezone.now()
+    consent.confirmed(subscriber, now)
+    subscriber.status, subscriber.confirmed_at = Status.CONFIRMED, now
+    subscriber.save(update_fields=["status", "confirmed_at"])
+    recipient.may_receive = True
+    recipient.suppressed_at, recipient.suppression = None, ""
+    recipient.save(update_fields=["may_receive", "suppressed_at", "suppression"])
+    return subscriber
+
+
+def to_unsubscribe(text: str) -> Subscriber | None:
+    """Whom an unsubscribe link belongs to; it never expires (RFC 8058, CASL)."""
+    key = read_token(UNSUBSCRIBE, text)
+    return _by_recipient_key(key) if key else None
+
+
+@transaction.atomic
+def unsubscribe(text: str) -> bool:
+    """Take the person off the list at once; False for a link nobody signed.
+
+    Repeating changes nothing. What waits in the queue is called back.
+    """
+    key = read_token(UNSUBSCRIBE, text)
+    subscriber = _by_recipient_key(key, lock=True) if key else None
+    if subscriber is None:
+        return False
+    if subscriber.status == Status.UNSUBSCRIBED:
+        return True
+    now = timezone.now()
+    consent.withdrawn(subscriber, now)
+    subscriber.status, subscriber.unsubscribed_at = Status.UNSUBSCRIBED, now
+    subscriber.asked_at = None
+    subscriber.save(update_fields=["status", "unsubscribed_at", "asked_at"])
+    Recipient.objects.filter(pk=subscriber.recipient_id).update(may_receive=False)
+    drop_waiting(subscriber.recipient, reason="unsubscribed")
+    return True
+
+
+def _by_recipient_key(key: UUID, *, lock: bool = False) -> Subscriber | None:
+    subscribers = Subscriber.objects.select_related("recipient")
+    if lock:
+        subscribers = subscribers.select_for_update()
+    return subscribers.filter(recipient__key=key).first()

@@ -1,0 +1,13 @@
+from celery import shared_task
+
+from newsletter import scheduling, subscribing
+
+
+@shared_task(name="newsletter.resolve_sign_ups")
+def resolve_sign_ups() -> None:
+    subscribing.resolve_sign_ups()
+
+
+@shared_task(name="newsletter.start_due_issues")
+def start_due_issues() -> None:
+    scheduling.start_due_issues()

@@ -1,0 +1,24 @@
+"""The words of the box. Changing them makes a new Wording; old consents keep theirs."""
+
+from hashlib import sha256
+
+from ledger import canonical_json
+from newsletter.models import Wording
+
+LOCALE = "en-GB"
+PURPOSE = (
+    "Get health tips, patient stories and important resources from twitchsite by "
+    "email, about once a week. You can leave at any time with one click."
+)
+AGREEMENT = "By clicking “Subscribe” you agree to our Terms of Use"
+BUTTON = "Subscribe"
+
+
+def current() -> Wording:
+    """The wording that the box shows now; made at its first use."""
+    text = {"purpose": PURPOSE, "agreement": AGREEMENT, "button": BUTTON}
+    digest = sha256(canonical_json({"locale": LOCALE, **text})).hexdigest()
+    wording, _ = Wording.objects.get_or_create(
+        digest=digest, defaults={"locale": LOCALE, "text": text}
+    )
+    return wording

@@ -1,0 +1,1 @@
+"""The front hall: what belongs to the site and to no other room."""
