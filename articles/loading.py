@@ -1,7 +1,10 @@
 """The library becomes drafts and revisions; an editor's later text is left alone."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -21,11 +24,14 @@ SECTIONS = {
 }
 
 
-def load(folder: Path = LIBRARY) -> Iterator[tuple[Revision, bool]]:
+def load(
+    folder: Path = LIBRARY, *, operator_fact: Callable[[str], str] | None = None
+) -> Iterator[tuple[Revision, bool]]:
     """Each article's newest library revision, and whether this call made it.
 
     Safe to repeat. A file that changed makes a new revision; an article whose newest
-    revision an editor wrote keeps it. Raises `library_files.BadFile`.
+    revision an editor wrote keeps it. `operator_fact` fills the `{{operator: …}}`
+    places of policies; without it they stay. Raises `library_files.BadFile`.
     """
     for position, (slug, (title, introduction)) in enumerate(SECTIONS.items()):
         Section.objects.get_or_create(
@@ -37,8 +43,22 @@ def load(folder: Path = LIBRARY) -> Iterator[tuple[Revision, bool]]:
             },
         )
     for path in sorted(folder.glob("*.md")):
-        if loaded := load_article(read_article(path)):
+        source = read_article(path)
+        if operator_fact:
+            source = replace(source, content=_filled(source.content, operator_fact))
+        if loaded := load_article(source):
             yield loaded
+
+
+def _filled(content: dict[str, Any], fact: Callable[[str], str]) -> dict[str, Any]:
+    """The content with each operator's place filled, in its body and summary."""
+    places = re.compile(r"\{\{operator: ([^}]+)\}\}")
+    return {
+        name: places.sub(lambda match: fact(match[1].strip()), value)
+        if isinstance(value, str)
+        else value
+        for name, value in content.items()
+    }
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ledger.canonical import canonical_json as canonical_json
     from ledger.models import Entry as Entry
     from ledger.models import Evidence as Evidence
+    from ledger.readonly import ReadOnlyAdmin as ReadOnlyAdmin
     from ledger.recording import record as record
     from ledger.sealing import Head as Head
     from ledger.sealing import head as head
@@ -18,6 +19,7 @@ _DOOR = {
     "canonical_json": "canonical",
     "Entry": "models",
     "Evidence": "models",
+    "ReadOnlyAdmin": "readonly",
     "record": "recording",
     "Head": "sealing",
     "head": "sealing",

@@ -7,8 +7,9 @@ from typing import Any
 from django.apps.config import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import connections
+from django.db import ProgrammingError, connections
 
+from review import Clinician
 from twitchsite.roles import evidence_tables
 
 Apps = Sequence[AppConfig] | None
@@ -42,6 +43,29 @@ def production_is_encrypted(app_configs: Apps, **kwargs: Any) -> list[CheckMessa
             )
         )
     return found
+
+
+@register(Tags.database)
+def nobody_is_invented(
+    app_configs: Apps, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Production never runs on a database that the demonstration filled."""
+    if settings.DEMO or "default" not in (databases or []):
+        return []
+    try:
+        invented = Clinician.objects.filter(demonstration=True).exists()
+    except ProgrammingError:
+        # Before the first migrate there is nobody at all.
+        return []
+    if not invented:
+        return []
+    return [
+        Error(
+            "This database holds the demonstration's invented people.",
+            hint="Give DATABASE_URL a database of its own and run manage.py migrate.",
+            id="twitchsite.E004",
+        )
+    ]
 
 
 @register(Tags.database)
