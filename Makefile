@@ -22,7 +22,7 @@ run: ## Start the whole site here (PORT=8000, DATA_DIR=var)
 	@exec $(PY) manage.py up
 
 test: development ## Run the tests (ARGS="-k name" for some)
-	@exec $(PY) -m pytest -n auto $(ARGS)
+	@exec $(PY) -m pytest -n auto --dist loadgroup $(ARGS)
 
 check: development ## Lint, format, types, templates, migrations and deploy checks
 	@$(PY) -m ruff check .
