@@ -55,7 +55,7 @@ def page(article: Article, revision: Revision) -> dict[str, Any]:
     return {
         **content,
         "body": _safe(body),
-        "contents": _contents(body, has_care=bool(content.get("care_cards"))),
+        "contents": contents(body),
         "references": _references(content.get("references", []), body),
         "read_next": catalogue.cards(article.read_next),
         "section": _section(article),
@@ -72,11 +72,6 @@ def page(article: Article, revision: Revision) -> dict[str, Any]:
 def _safe(body: str) -> SafeString:
     """The body was sanitised when the revision was made (articles.content)."""
     return mark_safe(body)  # noqa: S308
-
-
-def _contents(body: str, *, has_care: bool) -> list[dict[str, str]]:
-    help_section = {"id": "when-to-get-help", "title": "When to get help"}
-    return [*contents(body), *([help_section] if has_care else [])]
 
 
 def _references(references: list[dict[str, Any]], body: str) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 format, subject, preheader, html (sanitised, absolute links), text
 """
 
+import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from newsletter.models import HealthTip, TipRevision
 from review import digest
 
 FORMAT = "tip/1"
+LINK = re.compile(r"\[([^\]]*)\]\(([^)]*)\)")
 LIBRARY = Path(__file__).parent / "library"
 TAGS = {"p", "h2", "h3", "ul", "ol", "li", "strong", "em", "a", "br"}
 
@@ -62,8 +65,22 @@ def content_of(subject: str, preheader: str, markdown: str) -> dict[str, Any]:
         "subject": subject,
         "preheader": preheader,
         "html": html,
-        "text": get_text(html, ParserConfig(display_links=True)).strip(),
+        "text": text_of(html),
     }
+
+
+def text_of(html: str) -> str:
+    """The text part: paragraphs of at most 76 columns, links written out."""
+    plain = get_text(html, ParserConfig(display_links=True)).strip()
+    spelled_out = LINK.sub(r"\1 (\2)", plain)
+    return "\n".join(
+        wrapped
+        for line in spelled_out.splitlines()
+        for wrapped in textwrap.wrap(
+            line, 76, break_long_words=False, break_on_hyphens=False
+        )
+        or [""]
+    )
 
 
 def load(folder: Path = LIBRARY) -> Iterator[tuple[TipRevision, bool]]:

@@ -1,4 +1,4 @@
-"""The site's settings, read top to bottom. Variables: docs/architecture.md."""
+"""The site's settings, read top to bottom. Variables: docs/operating.md."""
 
 from email.utils import parseaddr
 from pathlib import Path
@@ -159,7 +159,7 @@ MAIL_DEADLINE_SECONDS = env.number("MAIL_DEADLINE_SECONDS", 60, at_least=1)
 _OWN_FACTS = {
     "MAIL_FROM": "twitchsite <tips@twitchsite.example>",
     "CONTACT_EMAIL": "hello@twitchsite.example",
-    "POSTAL_ADDRESS": "twitchsite demonstration, 1 Example Street, Exampletown",
+    "POSTAL_ADDRESS": "1 Example Street, Exampletown",
 }
 
 
