@@ -12,7 +12,7 @@ BOOTSTRAP = @"$(PYTHON)" -I twitchsite/bootstrap.py requirements.txt
 TEST_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run test check format assets lock development
+.PHONY: help run test check format assets screenshots lock development
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,6 +38,9 @@ format: development ## Put the code into shape
 
 assets: ## Compile frontend/ into static/ (needs Node)
 	@cd frontend && npm ci --silent --no-audit --no-fund && npm run --silent build
+
+screenshots: development ## Take the README's pictures (needs chromium)
+	@$(PY) -m tests.browser.screenshots
 
 lock: development ## Renew the locked requirements from the .in files
 	@$(LOCK) requirements.in -o requirements.txt
