@@ -7,3 +7,7 @@ class TwitchsiteConfig(AppConfig):
 
     def ready(self) -> None:
         from twitchsite import checks  # noqa: F401 - registers the checks
+        from twitchsite.celery import app
+
+        # Hints from web requests and commands go where the worker listens.
+        app.set_default()

@@ -1,0 +1,33 @@
+from typing import Any
+
+import pytest
+from celery import current_app
+from kombu.exceptions import OperationalError
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from mail import wake
+
+
+def test_hints_go_where_the_worker_listens() -> None:
+    assert current_app.main == "twitchsite"
+    assert current_app.conf.broker_url.startswith("redis")
+
+
+def test_a_hint_waits_for_the_commit_and_never_raises(
+    db: None,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    sent: list[str] = []
+
+    def away(task: str, **options: Any) -> None:
+        sent.append(task)
+        raise OperationalError("Redis is away")
+
+    monkeypatch.setattr(current_app, "send_task", away)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        wake("mail.send_due")
+        assert sent == []
+
+    assert sent == ["mail.send_due"]
