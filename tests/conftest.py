@@ -1,29 +1,94 @@
-"""One real cluster a run; every test that commits gets a database of its own."""
+"""Real servers for every test: one PostgreSQL and one Valkey a run.
 
+Each process of pytest-xdist has a database and a Valkey index of its own; every test
+that commits gets a fresh copy of the migrated template.
+"""
+
+import os
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import psycopg
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
 from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
-from pytest_django import DjangoDbBlocker
+from pytest_django import DjangoDbBlocker, Settings
 
-from twitchsite.embedded import Cluster, temporary_cluster
-from twitchsite.env import database
+from twitchsite import embedded
+from twitchsite.embedded.mailbox import Keeper, messages, protocol
+from twitchsite.env import broker, database
 
+# How the process that started the servers tells the others where they are.
+SERVERS = "TWITCHSITE_TEST_SERVERS"
 TEMPLATE = "twitchsite"
+MIGRATING = 7_305_999
 _numbers = count(1)
+_started = ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the servers once, before pytest-xdist starts its processes."""
+    if SERVERS in os.environ or config.option.collectonly:
+        return
+    folder = Path(_started.enter_context(TemporaryDirectory(prefix="twitchsite-test-")))
+    services = _started.enter_context(embedded.running(folder, durable=False))
+    os.environ[SERVERS] = " ".join(
+        [
+            services.superuser_url("{}"),
+            services.owner_url("{}"),
+            services.application_url("{}"),
+            services.redis_url(0).replace("db=0", "db={}"),
+        ]
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _started.close()
+
+
+class Servers:
+    """Where the run's servers are; `process` numbers this process of pytest-xdist."""
+
+    def __init__(self) -> None:
+        self._urls = os.environ[SERVERS].split(" ")
+        name = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+        self.process = int(name.removeprefix("gw"))
+
+    def superuser_url(self, name: str = "postgres") -> str:
+        return self._urls[0].replace("%7B%7D", "{}").format(name)
+
+    def owner_url(self, name: str = TEMPLATE) -> str:
+        return self._urls[1].replace("%7B%7D", "{}").format(name)
+
+    def application_url(self, name: str = TEMPLATE) -> str:
+        return self._urls[2].replace("%7B%7D", "{}").format(name)
+
+    def redis_url(self) -> str:
+        return self._urls[3].replace("%7B%7D", "{}").format(self.process + 1)
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    with temporary_cluster() as running:
-        yield running
+def cluster() -> Servers:
+    return Servers()
 
 
-def point_at(cluster: Cluster, name: str) -> None:
+@pytest.fixture(autouse=True)
+def own_valkey(cluster: Servers, settings: Settings) -> None:
+    """The cache is this process's own index of the run's Valkey."""
+    url = cluster.redis_url()
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": url}}
+    settings.CELERY_BROKER_URL = broker(url)
+
+
+def point_at(cluster: Servers, name: str) -> None:
     """Let both of Django's aliases use the database `name`."""
     urls = {"default": cluster.application_url(name), "owner": cluster.owner_url(name)}
     for alias, url in urls.items():
@@ -32,9 +97,9 @@ def point_at(cluster: Cluster, name: str) -> None:
         connections[alias].settings_dict["CONN_MAX_AGE"] = 0
 
 
-def clone(cluster: Cluster) -> str:
+def clone(cluster: Servers) -> str:
     """A copy of the migrated template: rows, grants and triggers alike."""
-    name = f"clone_{next(_numbers)}"
+    name = f"clone_{cluster.process}_{next(_numbers)}"
     with psycopg.connect(cluster.superuser_url(), autocommit=True) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER twitchsite_owner").format(
@@ -44,19 +109,34 @@ def clone(cluster: Cluster) -> str:
     return name
 
 
-@pytest.fixture(scope="session")
-def django_db_setup(cluster: Cluster, django_db_blocker: DjangoDbBlocker) -> None:
-    with django_db_blocker.unblock():
+def migrate_template(cluster: Servers) -> None:
+    """Whoever comes first migrates; the others wait for the lock and find it done."""
+    with psycopg.connect(cluster.superuser_url(), autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATING])
+        done = connection.execute(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database "
+            "WHERE datname = %s",
+            [TEMPLATE],
+        ).fetchone()
+        if done == ("migrated",):
+            return
         point_at(cluster, TEMPLATE)
         call_command("migrate", verbosity=0)
         # A template must have no visitors while it is copied.
         connections.close_all()
+        connection.execute(f"COMMENT ON DATABASE {TEMPLATE} IS 'migrated'")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(cluster: Servers, django_db_blocker: DjangoDbBlocker) -> None:
+    with django_db_blocker.unblock():
+        migrate_template(cluster)
         point_at(cluster, clone(cluster))
 
 
 @pytest.fixture
 def cloned_database(
-    cluster: Cluster, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+    cluster: Servers, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[str]:
     """A fresh database to commit into; evidence tables refuse to be emptied."""
     shared = str(connections["default"].settings_dict["NAME"])
@@ -69,3 +149,54 @@ def cloned_database(
         connection.execute(
             sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
         )
+
+
+class Mailbox(Keeper):
+    """The demonstration's mailbox in this process, told how to answer."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+        self.rcpt_replies: dict[str, str] = {}
+        self.mail_reply = ""
+
+    @property
+    def taken(self) -> list[str]:
+        """Whose mail it took, in order."""
+        kept = messages(self.folder)
+        return [address for one in kept for address in one.envelope["to"]]
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Any, envelope: Any, sender: str, options: list[str]
+    ) -> str:
+        envelope.mail_from = sender
+        return self.mail_reply or "250 OK"
+
+    async def handle_RCPT(
+        self,
+        server: SMTP,
+        session: Any,
+        envelope: Any,
+        address: str,
+        options: list[str],
+    ) -> str:
+        envelope.rcpt_tos.append(address)
+        return self.rcpt_replies.get(address, "250 OK")
+
+
+@pytest.fixture
+def mailbox(settings: Settings, tmp_path: Path) -> Iterator[Mailbox]:
+    """A real SMTP server; what the site sends during the test arrives here."""
+    box = Mailbox(tmp_path / "mail")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Listening(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    settings.MAIL_SERVER = {**settings.MAIL_SERVER, "port": port}
+    yield box
+    controller.stop()
+
+
+class Listening(Controller):
+    def factory(self) -> SMTP:
+        return protocol(self.handler)

@@ -175,12 +175,20 @@ def make_venv() -> "None":
     write_state({"made": True})
     python = getattr(sys, "_base_executable", None) or sys.executable
     with open(LOG, "w") as log:
-        status = subprocess.call(
+        making = subprocess.Popen(
             [python, "-I", "-m", "venv", VENV],
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
+    try:
+        status = making.wait()
+    except BaseException:
+        # It has children of its own (ensurepip), which end with their group.
+        os.killpg(making.pid, signal.SIGTERM)
+        making.wait()
+        raise
     if status:
         raise Refused(
             "The virtual environment could not be made: {0}\nThe whole log: {1}".format(

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "review",
     "articles",
     "newsletter",
+    "comments",
     "pages",
     "django.contrib.admin",
     "django.contrib.auth",

@@ -134,6 +134,10 @@ def test_a_newcomer_reads_subscribes_confirms_and_gets_a_tip(
     assert 'id="ref-1"' in article.text
     assert article.headers.get("set-cookie") is None
 
+    elsewhere = {"Origin": "https://elsewhere.example"}
+    forged = reader.post("/newsletter/", data={"email": ROSA}, headers=elsewhere)
+    assert forged.status_code == 403
+
     wrong = reader.post("/newsletter/", data={"email": "rosa@"})
     assert wrong.status_code == 422
     assert 'value="rosa@"' in wrong.text
@@ -166,6 +170,10 @@ def test_a_newcomer_reads_subscribes_confirms_and_gets_a_tip(
     received = len(site.mails())
     time.sleep(11)
     assert len(site.mails()) == received, "no tip may come after leaving"
+
+    logs = "".join(path.read_text() for path in (site.folder / "log").glob("*.log"))
+    assert "rosa" not in logs
+    assert link[0].split("/")[-2] not in logs
 
 
 @pytest.mark.parametrize(

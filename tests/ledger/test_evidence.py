@@ -7,8 +7,8 @@ from django.db import connections, transaction
 from ledger import Entry, head, record
 from ledger.models import Seal, Unsealed
 from ledger.sealing import GENESIS, link, seal
+from tests.conftest import Servers
 from twitchsite.checks import evidence_is_insert_only
-from twitchsite.embedded import Cluster
 
 STATEMENTS = [
     "UPDATE ledger_entry SET kind = 'other'",
@@ -22,7 +22,7 @@ STATEMENTS = [
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_p2_the_application_may_not_rewrite_evidence(
-    cluster: Cluster, cloned_database: str, statement: str
+    cluster: Servers, cloned_database: str, statement: str
 ) -> None:
     record("test", {"fact": 1})
     seal()
@@ -36,7 +36,7 @@ def test_p2_the_application_may_not_rewrite_evidence(
 
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_p2_a_trigger_refuses_the_owner_too(
-    cluster: Cluster, cloned_database: str, statement: str
+    cluster: Servers, cloned_database: str, statement: str
 ) -> None:
     record("test", {"fact": 1})
     seal()
@@ -53,7 +53,7 @@ def test_p2_the_check_finds_nothing_to_say(db: None) -> None:
 
 
 def test_p2_the_check_names_evidence_that_the_role_may_rewrite(
-    cluster: Cluster, cloned_database: str
+    cluster: Servers, cloned_database: str
 ) -> None:
     with psycopg.connect(cluster.owner_url(cloned_database)) as raw:
         raw.execute("GRANT UPDATE ON ledger_seal TO twitchsite_app")

@@ -1,13 +1,8 @@
 """Nobody twice, nobody lost: rows, fences and a real SMTP server."""
 
-import socket
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
-import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.conf import settings
 from django.utils import timezone
 from pytest_django import Settings
@@ -16,59 +11,11 @@ from mail import Batch, Delivery, Recipient, TipMail, drop_waiting, enqueue, sta
 from mail.building import UNSUBSCRIBE
 from mail.sending import claim, hand_over, lease, send_due, sweep
 from mail.smtp import Conversation
+from tests.conftest import Mailbox
 
 HTML = f'<html lang="en"><body><p>Rest.</p><a href="{UNSUBSCRIBE}">x</a></body></html>'
 TIP = TipMail("Rest your eyes", HTML, f"Rest.\nLeave: {UNSUBSCRIBE}")
 State = Delivery.State
-
-
-class Mailbox:
-    """What a real SMTP server took, and which replies it is told to give."""
-
-    def __init__(self) -> None:
-        self.taken: list[str] = []
-        self.rcpt_replies: dict[str, str] = {}
-        self.mail_reply = ""
-
-    async def handle_MAIL(
-        self,
-        server: SMTP,
-        session: Session,
-        envelope: Envelope,
-        sender: str,
-        options: Any,
-    ) -> str:
-        envelope.mail_from = sender
-        return self.mail_reply or "250 OK"
-
-    async def handle_RCPT(
-        self,
-        server: SMTP,
-        session: Session,
-        envelope: Envelope,
-        address: str,
-        options: Any,
-    ) -> str:
-        envelope.rcpt_tos.append(address)
-        return self.rcpt_replies.get(address, "250 OK")
-
-    async def handle_DATA(
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
-        self.taken += envelope.rcpt_tos
-        return "250 taken"
-
-
-@pytest.fixture
-def mailbox(settings: Settings) -> Any:
-    box = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    settings.MAIL_SERVER = {**settings.MAIL_SERVER, "port": port}
-    yield box
-    controller.stop()
 
 
 def person(name: str, *, may_receive: bool = True) -> Recipient:

@@ -1,0 +1,1 @@
+"""Readers' comments, held until a moderator approves them. Nothing is posted yet."""
