@@ -17,14 +17,13 @@ shows_and_acts = require_http_methods(["GET", "HEAD", "POST"])
 @shows_and_acts
 def subscribe(request: HttpRequest) -> HttpResponse:
     """The form, and where every subscribe box posts to."""
-    form = SubscribeForm(request.POST or None)
-    if request.method != "POST":
-        return render(request, "newsletter/subscribe.html", _box(form))
-    return _take_in(request, form)
+    if request.method == "POST":
+        return _take_in(request)
+    return render(request, "newsletter/subscribe.html", _box(SubscribeForm()))
 
 
 @never_cache
-def _take_in(request: HttpRequest, form: SubscribeForm) -> HttpResponse:
+def _take_in(request: HttpRequest) -> HttpResponse:
     form = SubscribeForm(request.POST)
     if not form.is_valid():
         return render(request, "newsletter/subscribe.html", _box(form), status=422)
