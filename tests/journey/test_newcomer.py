@@ -9,6 +9,7 @@ import email.policy
 import html
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from typing import TypeVar
 
 import httpx
 import pytest
+
+from twitchsite.embedded.places import POINTER
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 120
@@ -76,9 +79,14 @@ class Site:
         found = [_parsed(path.read_bytes()) for path in paths]
         return [one for one in found if isinstance(one, EmailMessage)]
 
-    def stop(self) -> int:
+    def stop(self) -> None:
+        """End it and take away what it left: as root its servers lived elsewhere."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        self.process.wait(60)
+        pointer = self.folder / POINTER
+        if pointer.exists():
+            shutil.rmtree(pointer.read_text().strip())
+            pointer.unlink()
 
 
 def _parsed(raw: bytes) -> EmailMessage | Message:
@@ -96,8 +104,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     try:
         yield running
     finally:
-        if running.process.poll() is None:
-            running.stop()
+        running.stop()
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """Whatever arrives is answered with a readable page, and nothing is stored."""
 
+from pathlib import Path
+
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from newsletter.models import SignUp
 
@@ -9,7 +12,9 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
-def browser(db: None) -> Client:
+def browser(db: None, settings: Settings, tmp_path: Path) -> Client:
+    # Static files were not collected; their middleware asks for the folder.
+    settings.STATIC_ROOT = tmp_path
     return Client(raise_request_exception=False, headers={"X-Forwarded-Proto": "https"})
 
 
