@@ -7,19 +7,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ledger.backfilling import attest_existing as attest_existing
     from ledger.canonical import canonical_json as canonical_json
+    from ledger.models import Attested as Attested
     from ledger.models import Entry as Entry
     from ledger.models import Evidence as Evidence
+    from ledger.models import Redaction as Redaction
     from ledger.readonly import ReadOnlyAdmin as ReadOnlyAdmin
+    from ledger.recording import attest as attest
+    from ledger.recording import is_authentic as is_authentic
     from ledger.recording import record as record
+    from ledger.redacting import is_redacted as is_redacted
     from ledger.sealing import Head as Head
     from ledger.sealing import head as head
 
 _DOOR = {
+    "attest_existing": "backfilling",
     "canonical_json": "canonical",
+    "Attested": "models",
     "Entry": "models",
     "Evidence": "models",
     "ReadOnlyAdmin": "readonly",
+    "Redaction": "models",
+    "attest": "recording",
+    "is_authentic": "recording",
+    "is_redacted": "redacting",
     "record": "recording",
     "Head": "sealing",
     "head": "sealing",

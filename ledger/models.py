@@ -1,6 +1,16 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, ClassVar
+from uuid import UUID
+
 import pgtrigger
+from django.apps import apps
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
+
+from ledger.canonical import Json
 
 DIGEST = r"^[0-9a-f]{64}$"
 
@@ -85,3 +95,79 @@ class Seal(Evidence):
 
     def __str__(self) -> str:
         return f"{self.position} {self.chain[:12]}"
+
+
+class Attested(Evidence):
+    """Evidence whose facts the ledger commits to; made by `ledger.attest`.
+
+    `FACTS` names every column that says something, so that no column can be altered
+    unseen. Adding a column later takes a new `KIND` beside the old one. `REDACTED`
+    says what `redact` leaves in the columns that the row's `digest` stands for.
+    """
+
+    KIND: ClassVar[str]
+    FACTS: ClassVar[tuple[str, ...]]
+    REDACTED: ClassVar[dict[str, object]] = {}
+
+    entry = models.OneToOneField(
+        Entry, models.PROTECT, related_name="+", editable=False
+    )
+
+    class Meta(Evidence.Meta):
+        abstract = True
+
+    def facts(self) -> dict[str, Json]:
+        """What the ledger's commitment is over."""
+        return {name: plain(getattr(self, name)) for name in self.FACTS}
+
+    def text_digest(self) -> str:
+        """The digest of the text as it stands now; "" where there is none."""
+        return ""
+
+    @classmethod
+    def kinds(cls) -> dict[str, type["Attested"]]:
+        """Every model of attested rows by its kind."""
+        return {model.KIND: model for model in _models() if issubclass(model, cls)}
+
+
+class Redaction(Attested):
+    """A text that was blanked for a lawful reason; its digest and verdicts stay."""
+
+    KIND = "ledger.redaction"
+    FACTS = ("digest", "reason", "redacted_at")
+
+    digest = models.CharField(max_length=64, unique=True)
+    reason = models.TextField(help_text="Printed on the trust page.")
+    redacted_at = models.DateTimeField(default=timezone.now)
+
+    class Meta(Attested.Meta):
+        ordering = ["-redacted_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(digest__regex=DIGEST),
+                name="ledger_redaction_digest_is_hexadecimal",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(reason=""), name="ledger_redaction_with_reason"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"redacted {self.digest[:12]}"
+
+
+def _models() -> Iterator[type[models.Model]]:
+    yield from apps.get_models(include_auto_created=True)
+
+
+def plain(value: Any) -> Json:
+    """A column's value as JSON spells it; the same before and after it was stored."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, bytes | memoryview):
+        return sha256(value).hexdigest()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, str):
+        return str(value)
+    return value  # type: ignore[no-any-return]

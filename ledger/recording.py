@@ -1,10 +1,18 @@
 import secrets
 from hashlib import sha256
+from typing import TypeVar
 
 from django.db import transaction
 
 from ledger.canonical import Json, canonical_json
-from ledger.models import Entry, Unsealed
+from ledger.models import Attested, Entry, Unsealed
+
+Row = TypeVar("Row", bound=Attested)
+
+
+def new_salt() -> str:
+    """32 random bytes, hexadecimal: without them facts could be guessed and tried."""
+    return secrets.token_hex(32)
 
 
 def commitment(salt: str, facts: dict[str, Json]) -> str:
@@ -12,15 +20,28 @@ def commitment(salt: str, facts: dict[str, Json]) -> str:
     return sha256(bytes.fromhex(salt) + canonical_json(facts)).hexdigest()
 
 
-@transaction.atomic
-def record(kind: str, facts: dict[str, Json]) -> Entry:
+def record(kind: str, facts: dict[str, Json], *, using: str = "default") -> Entry:
     """Commit to `facts`; the caller keeps them beside the entry it gets.
 
     Part of the caller's transaction: fact and entry come into being together.
     """
-    salt = secrets.token_hex(32)
-    entry = Entry.objects.create(
-        kind=kind, salt=salt, commitment=commitment(salt, facts)
-    )
-    Unsealed.objects.create(entry=entry)
+    salt = new_salt()
+    with transaction.atomic(using=using):
+        entry = Entry.objects.using(using).create(
+            kind=kind, salt=salt, commitment=commitment(salt, facts)
+        )
+        Unsealed.objects.using(using).create(entry=entry)
     return entry
+
+
+def attest(row: Row, *, using: str = "default") -> Row:
+    """Insert `row` together with the ledger's commitment to its facts."""
+    with transaction.atomic(using=using):
+        row.entry = record(row.KIND, row.facts(), using=using)
+        row.save(force_insert=True, using=using)
+    return row
+
+
+def is_authentic(row: Attested) -> bool:
+    """Whether `row` still says what the ledger committed to (its `entry` loaded)."""
+    return commitment(row.entry.salt, row.facts()) == row.entry.commitment
