@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mail.queueing import drop_waiting as drop_waiting
     from mail.queueing import enqueue as enqueue
     from mail.queueing import start_batch as start_batch
+    from mail.queueing import tell_staff as tell_staff
+    from mail.rendering import absolute as absolute
+    from mail.rendering import render as render
 
 _DOOR = {
     "NotAnAddress": "addresses",
@@ -39,6 +42,9 @@ _DOOR = {
     "drop_waiting": "queueing",
     "enqueue": "queueing",
     "start_batch": "queueing",
+    "tell_staff": "queueing",
+    "absolute": "rendering",
+    "render": "rendering",
 }
 __all__ = sorted(_DOOR)
 

@@ -1,6 +1,7 @@
 """How messages come into being and how they are called back."""
 
 from datetime import datetime
+from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
@@ -8,8 +9,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from mail import building
+from mail.addresses import NotAnAddress, canonical_address
 from mail.hints import wake
 from mail.models import Batch, Delivery, Recipient
+from mail.rendering import render
 
 SEND_DUE = "mail.send_due"
 
@@ -48,6 +51,31 @@ def enqueue(
         and Delivery.objects.filter(
             idempotency_key=idempotency_key, dated_at=now
         ).exists()
+    )
+
+
+@transaction.atomic
+def tell_staff(
+    typed_address: str, name: str, context: dict[str, Any], *, idempotency_key: str
+) -> bool:
+    """Queue the mail `name` (see `rendering`) to a member of staff.
+
+    False if it was queued before, or if this person has no address that mail reaches:
+    what the mail says stands in the admin as well.
+    """
+    try:
+        address = canonical_address(typed_address)
+    except NotAnAddress:
+        return False
+    recipient, _ = Recipient.objects.get_or_create(address=address)
+    rendered = render(name, context)
+    return enqueue(
+        recipient,
+        kind=Delivery.Kind.STAFF,
+        idempotency_key=idempotency_key,
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
     )
 
 
