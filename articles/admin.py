@@ -1,32 +1,445 @@
-from django.contrib import admin
-from django.http import HttpRequest
+from typing import Any
 
-from articles.models import Article, Revision, Section
-from ledger import ReadOnlyAdmin
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from articles import desk, editing, permissions, pictures, presenting
+from articles.content import BadContent, checked
+from articles.encoding import BadPicture
+from articles.forms import UploadForm, Writing
+from articles.models import (
+    Article,
+    Draft,
+    FormerSlug,
+    Picture,
+    PublishingEvent,
+    Revision,
+    Section,
+)
+from articles.refusals import Refused
+from ledger import ReadOnlyAdmin, is_redacted
+from review import DeskAdmin, ReadOnlyDesk, State, admin_url, compare
+
+KIND_IS_FIXED = "An article keeps the kind it was made with. Make another article."
 
 
 @admin.register(Section)
-class SectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SectionAdmin(DeskAdmin):
     list_display = ["title", "slug", "position"]
 
 
+class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Article
+        fields = ["slug", "section", "kind", "aliases", "codes", "read_next"]
+
+    def clean_slug(self) -> str:
+        slug: str = self.cleaned_data["slug"]
+        if FormerSlug.objects.filter(slug=slug).exists():
+            raise forms.ValidationError(
+                "This address belonged to another article and leads there for ever."
+            )
+        return slug
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        is_policy = data.get("kind", self.instance.kind) == Article.Kind.POLICY
+        if not is_policy and "section" in data and data["section"] is None:
+            self.add_error("section", "Choose the section that readers find it in.")
+        return data
+
+
 @admin.register(Article)
-class ArticleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["slug", "kind", "section", "published_at", "withdrawn_at"]
+class ArticleAdmin(DeskAdmin):
+    """One article: where it stands, and everything that can happen to it."""
+
+    form = ArticleForm
+    verbs = (
+        desk.Write(),
+        desk.Correct(),
+        desk.Move(),
+        desk.CancelSchedule(),
+        desk.Withdraw(),
+    )
+    change_form_template = "admin/articles/article/change_form.html"
+    list_display = ["name", "slug", "kind", "section", "on_the_site", "live_standing"]
     list_filter = ["kind", "section"]
-    list_select_related = ["section"]
-    search_fields = ["slug"]
-    fields = ["slug", "section", "kind", "aliases", "codes", "read_next"]
+    search_fields = ["slug", "aliases"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Article]:
+        newest = Revision.objects.order_by("-number")
+        return (
+            Article.objects.with_standing()
+            .select_related("section", "live_revision")
+            .prefetch_related(Prefetch("revisions", newest, to_attr="newest_first"))
+        )
+
+    @admin.display(description="title", ordering="slug")
+    def name(self, article: Any) -> str:
+        shown = article.live_revision or next(iter(article.newest_first), None)
+        return shown.title if shown else "(nothing written yet)"
+
+    @admin.display(description="on the site")
+    def on_the_site(self, article: Article) -> str:
+        if article.withdrawn_at:
+            return "withdrawn"
+        if article.live_revision is None:
+            return "never published"
+        return f"revision {article.live_revision.number}"
+
+    @admin.display(description="review of the live text", ordering="standing")
+    def live_standing(self, article: Any) -> str:
+        if article.live_revision is None or article.kind == Article.Kind.POLICY:
+            return "–"
+        return str(State(article.standing).label)
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Article | None = None
+    ) -> bool:
+        if obj is None:
+            return super().has_change_permission(request)
+        return permissions.may_furnish(desk.person(request), obj)
+
+    def has_view_permission(
+        self, request: HttpRequest, obj: Article | None = None
+    ) -> bool:
+        return super().has_view_permission(request, None)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Article | None = None
     ) -> list[str]:
-        """An article's kind and address are fixed at creation."""
+        """An article's kind is fixed at creation; its address changes by a verb."""
         return ["slug", "kind"] if obj else []
+
+    def formfield_for_choice_field(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Policies are made by who may write them, everything else by editors."""
+        if db_field.name == "kind":
+            is_operator = request.user.has_perm(permissions.POLICIES)
+            is_editor = request.user.has_perm("articles.change_article")
+            kwargs["choices"] = [
+                (value, label)
+                for value, label in Article.Kind.choices
+                if (is_operator if value == Article.Kind.POLICY else is_editor)
+            ]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        obj = self.get_object(request, object_id)
+        asked = request.POST.get("kind")
+        if obj and asked and asked != obj.kind:
+            messages.error(request, KIND_IS_FIXED)
+            return HttpResponseRedirect(admin_url(obj))
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def facts(self, request: HttpRequest, obj: Article) -> dict[str, Any]:
+        revisions = obj.revisions.select_related("created_by").order_by("-number")
+        return {
+            "revisions": [
+                {
+                    "row": one,
+                    "url": admin_url(one),
+                    "standing": desk.standing_words(one),
+                    "is_live": one.pk == obj.live_revision_id,
+                }
+                for one in revisions[:20]
+            ],
+            "drafts": [
+                {
+                    "row": one,
+                    "url": admin_url(one),
+                    "may": permissions.may_change_draft(desk.person(request), one),
+                }
+                for one in obj.drafts.select_related("editor")
+            ],
+            "waiting": desk.waiting(obj),
+            "history": obj.events.select_related("by", "revision"),
+            "public_url": obj.get_absolute_url() if obj.is_published() else "",
+        }
 
 
 @admin.register(Revision)
-class RevisionAdmin(ReadOnlyAdmin):
-    list_display = ["article", "number", "note", "created_at", "digest"]
-    list_select_related = ["article"]
+class RevisionAdmin(ReadOnlyDesk):
+    """One text that never changes: its difference, its preview, its verbs."""
+
+    verbs = (
+        desk.Submit(),
+        desk.Publish(),
+        desk.Schedule(),
+        desk.BringBack(),
+        desk.PublishUnsigned(),
+    )
+    change_form_template = "admin/articles/revision/change_form.html"
+    list_display = ["article", "number", "title", "note", "created_by", "created_at"]
+    list_select_related = ["article", "created_by"]
     list_filter = ["article"]
+    search_fields = ["article__slug", "digest", "note"]
+    fields = readonly_fields = (
+        *("article", "number", "standing", "written_by", "byline"),
+        *("machine_assisted", "note", "created_at", "digest"),
+    )
+
+    @admin.display(description="review")
+    def standing(self, revision: Revision) -> str:
+        return desk.standing_words(revision)
+
+    @admin.display(description="written by")
+    def written_by(self, revision: Revision) -> str:
+        return desk.user_names(revision.author_ids)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.preview)
+        return [
+            path("<int:pk>/preview/", view, name="articles_revision_preview"),
+            *super().get_urls(),
+        ]
+
+    def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The page as readers would get it, badge or not as its text deserves."""
+        revision = get_object_or_404(Revision, pk=pk)
+        if not self.has_view_permission(request, revision) or is_redacted(revision):
+            raise PermissionDenied
+        page = presenting.page(revision.article, revision, preview=True)
+        return render(request, "articles/article.html", {"page": page})
+
+    def facts(self, request: HttpRequest, obj: Revision) -> dict[str, Any]:
+        article = obj.article
+        before = article.revisions.filter(number__lt=obj.number).last()
+        shown = before if before and not is_redacted(before) else None
+        if is_redacted(obj):
+            return {"redacted": True}
+        newest = editing.newest_revision(article)
+        return {
+            "before": shown,
+            "difference": compare(shown.content if shown else None, obj.content),
+            "preview_url": reverse("admin:articles_revision_preview", args=[obj.pk]),
+            "article_url": admin_url(article),
+            "is_live": article.live_revision_id == obj.pk,
+            "newest": newest if newest and newest.pk != obj.pk else None,
+        }
+
+
+@admin.register(Draft)
+class DraftAdmin(DeskAdmin):
+    """Where texts are written. What is typed is kept; saving makes a revision."""
+
+    list_display = ["article", "editor", "updated_at"]
+    list_select_related = ["article", "editor"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Drafts are started on their article's page."""
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: Draft | None = None
+    ) -> bool:
+        if obj is None:
+            return super().has_change_permission(request)
+        return permissions.may_change_draft(desk.person(request), obj)
+
+    def has_view_permission(
+        self, request: HttpRequest, obj: Draft | None = None
+    ) -> bool:
+        return super().has_view_permission(request, None)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.preview)
+        return [
+            path("<int:pk>/preview/", view, name="articles_draft_preview"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        draft = get_object_or_404(
+            Draft.objects.select_related("article", "editor", "based_on"),
+            pk=int(object_id) if object_id.isdecimal() else None,
+        )
+        if not self.has_change_permission(request, draft):
+            raise PermissionDenied
+        writing = Writing(draft, request.POST or None)
+        problems: list[str] = []
+        extra: dict[str, Any] = {}
+        if request.method == "POST":
+            if "_discard" in request.POST:
+                editing.discard(draft)
+                messages.success(request, "The draft is discarded.")
+                return HttpResponseRedirect(admin_url(draft.article))
+            try:
+                if answer := self._written(request, draft, writing):
+                    return answer
+            except editing.NewerRevision as refusal:
+                problems = [str(refusal)]
+                extra = self._conflict(draft, refusal.newest)
+            except BadContent as refusal:
+                problems = refusal.problems
+            except Refused as refusal:
+                problems = [str(refusal)]
+            if "_autosave" in request.POST:
+                return JsonResponse({"problems": problems or ["Not kept."]}, status=409)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Writing: {draft.article}",
+            "opts": self.opts,
+            "draft": draft,
+            "writing": writing,
+            "problems": problems,
+            "article_url": admin_url(draft.article),
+            "preview_url": reverse("admin:articles_draft_preview", args=[draft.pk]),
+            **extra,
+        }
+        return TemplateResponse(request, "admin/articles/draft/writing.html", context)
+
+    def _written(
+        self, request: HttpRequest, draft: Draft, writing: Writing
+    ) -> HttpResponse | None:
+        """Keep what was typed, then what the pressed button says; None: not valid."""
+        if not writing.is_valid():
+            return None
+        by = desk.person(request)
+        editing.keep(draft, writing.written(), by=by)
+        if "_autosave" in request.POST:
+            return JsonResponse({"kept_at": f"{timezone.now():%H:%M:%S} UTC"})
+        if "_save" in request.POST:
+            revision, made = editing.save(draft, by=by)
+            messages.success(
+                request,
+                f"Revision {revision.number} is made. Submit it for review when ready."
+                if made
+                else f"Nothing had changed: revision {revision.number} says the same.",
+            )
+            return HttpResponseRedirect(admin_url(revision))
+        if "_preview" in request.POST:
+            url = reverse("admin:articles_draft_preview", args=[draft.pk])
+            return HttpResponseRedirect(url)
+        messages.success(request, "Your draft is kept.")
+        return HttpResponseRedirect(admin_url(draft))
+
+    def _conflict(self, draft: Draft, newest: Revision) -> dict[str, Any]:
+        """What the other editor's text says and this draft doesn't, side by side."""
+        editing.look_at_newest(draft)
+        draft.refresh_from_db()
+        mine = {"format": newest.content.get("format", ""), **draft.content}
+        return {"newest": newest, "difference": compare(newest.content, mine)}
+
+    def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
+        draft = get_object_or_404(Draft.objects.select_related("article"), pk=pk)
+        if not self.has_view_permission(request, draft):
+            raise PermissionDenied
+        try:
+            content = checked(draft.content, renditions=pictures.shown)
+        except BadContent as refusal:
+            for problem in refusal.problems:
+                messages.error(request, problem)
+            return HttpResponseRedirect(admin_url(draft))
+        unsaved = Revision(
+            article=draft.article,
+            content=content,
+            byline=draft.byline,
+            machine_assisted=draft.machine_assisted,
+        )
+        page = presenting.page(draft.article, unsaved, preview=True)
+        return render(request, "articles/article.html", {"page": page})
+
+
+@admin.register(Picture)
+class PictureAdmin(DeskAdmin):
+    """Pictures are taken in once; their words are written where they are used."""
+
+    list_display = ["thumbnail", "address", "width", "height", "uploaded_by"]
+    list_select_related = ["uploaded_by"]
+    fields = readonly_fields = (
+        *("shown", "address", "media_type", "width", "height", "sizes"),
+        *("uploaded_by", "uploaded_at", "digest"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Picture]:
+        found: QuerySet[Picture] = super().get_queryset(request)
+        return found.filter(rendition_of=None).defer("content")
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = UploadForm(request.POST or None, request.FILES or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                upload = form.cleaned_data["picture"].read()
+                picture = pictures.take_in(upload, by=desk.person(request))
+            except BadPicture as refusal:
+                form.add_error("picture", str(refusal))
+            else:
+                messages.success(
+                    request,
+                    "The picture is taken in. Write its address into a text, with "
+                    "words for people who can’t see it.",
+                )
+                return HttpResponseRedirect(admin_url(picture))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Take in a picture",
+            "opts": self.opts,
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/articles/picture/upload.html", context)
+
+    @admin.display(description="picture")
+    def thumbnail(self, picture: Picture) -> SafeString:
+        return format_html(
+            '<img src="{}" alt="" width="96" loading="lazy">',
+            picture.get_absolute_url(),
+        )
+
+    @admin.display(description="picture")
+    def shown(self, picture: Picture) -> SafeString:
+        return format_html(
+            '<img src="{}" alt="" width="480">', picture.get_absolute_url()
+        )
+
+    @admin.display(description="address in a text")
+    def address(self, picture: Picture) -> SafeString:
+        return format_html("<code>{}</code>", picture.get_absolute_url())
+
+    @admin.display(description="sizes")
+    def sizes(self, picture: Picture) -> SafeString:
+        others = picture.renditions.defer("content").order_by("media_type", "width")
+        return format_html_join(
+            "",
+            "{} {} × {}<br>",
+            ((one.media_type, one.width, one.height) for one in others),
+        )
+
+
+@admin.register(PublishingEvent)
+class PublishingEventAdmin(ReadOnlyAdmin):
+    list_display = ["article", "act", "text", "by", "occurred_at"]
+    list_select_related = ["article", "by"]
+    list_filter = ["act"]

@@ -1,6 +1,7 @@
 """All that other apps may ask of articles."""
 
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.contrib.auth.models import User
 
 from articles import library_files, loading
 from articles.models import Article
+from review import Standing, State, standing
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,13 @@ def cards(slugs: list[str]) -> list[Card]:
     return [card(by_slug[slug]) for slug in slugs if slug in by_slug]
 
 
-def live_digest(slug: str) -> str | None:
-    """The digest of the text that readers of `slug` see, or None if there is none."""
-    return (
-        Article.objects.published()
-        .filter(slug=slug)
-        .values_list("live_revision__digest", flat=True)
-        .first()
-    )
+def live_standing(slug: str, at: datetime | None = None) -> Standing:
+    """The standing of the very text that readers of `slug` get, or unsigned."""
+    published = Article.objects.published(at).select_related("live_revision")
+    article = published.filter(slug=slug).first()
+    if article is None or article.live_revision is None:
+        return Standing(State.UNSIGNED)
+    return standing(article.subject, article.live_revision.text_digest(), at)
 
 
 def live_revision_id(slug: str) -> int | None:
@@ -70,6 +71,40 @@ def live_revision_id(slug: str) -> int | None:
         .values_list("live_revision_id", flat=True)
         .first()
     )
+
+
+@dataclass(frozen=True)
+class UnsignedPage:
+    """A page whose live text no clinician approved, and why it is there."""
+
+    title: str
+    url: str
+    reason: str
+    published_on: date | None
+
+
+def unsigned_pages() -> list[UnsignedPage]:
+    """What was published without an approval and still has none, newest first."""
+    articles = Article.objects.published().exclude(unsigned_reason="")
+    return [
+        UnsignedPage(
+            title=card(one).title,
+            url=one.get_absolute_url(),
+            reason=one.unsigned_reason,
+            published_on=one.published_at.date() if one.published_at else None,
+        )
+        for one in articles.select_related("live_revision", "section").order_by(
+            "-published_at"
+        )
+        if not live_standing(one.slug).publishable
+    ]
+
+
+def policies() -> list[Card]:
+    """The policies that are published, by title."""
+    published = Article.objects.published().filter(kind=Article.Kind.POLICY)
+    chosen = published.select_related("live_revision", "section")
+    return sorted((card(one) for one in chosen), key=lambda one: one.title.lower())
 
 
 def library_author() -> User:

@@ -1,11 +1,158 @@
+"""From a draft to a revision. Nothing typed is lost: a refused text stays a draft."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
 from articles import content as contents
+from articles import pictures
 from articles.models import Article, Draft, Revision
-from review import digest
+from articles.refusals import Refused
+from ledger import attest, is_redacted
+from review import digest, note_newer_text
+
+EMPTY: dict[str, Any] = {
+    "title": "",
+    "summary": "",
+    "key_points": [],
+    "body": "",
+    "care_cards": [],
+    "references": [],
+}
+
+
+class NewerRevision(Refused):
+    """Somebody saved another text meanwhile; the draft is kept as it is."""
+
+    def __init__(self, newest: Revision) -> None:
+        who = newest.created_by.get_username() if newest.created_by else "somebody"
+        super().__init__(
+            f"{who} saved revision {newest.number} while you were writing. Your text "
+            "is kept. Look at the difference below, take over what you want, and save "
+            "again."
+        )
+        self.newest = newest
+
+
+class DraftInTheWay(Refused):
+    """The editor has an unfinished text that a new draft would replace."""
+
+
+class NothingToSave(Refused):
+    """The draft is gone: it was saved or discarded in another window."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What an editor typed: the article's content and what stands around it."""
+
+    content: dict[str, Any]
+    byline: str = ""
+    machine_assisted: bool = False
+    note: str = ""
+
+
+def start_draft(article: Article, *, by: User) -> Draft:
+    """The editor's own draft, from the newest text if they had none."""
+    newest = newest_revision(article)
+    draft, _ = Draft.objects.get_or_create(
+        article=article, editor=by, defaults=_taken_from(newest)
+    )
+    return draft
+
+
+@transaction.atomic
+def bring_back(revision: Revision, *, by: User) -> Draft:
+    """An old text as the editor's draft; saving it makes it the newest again.
+
+    Raises DraftInTheWay rather than replacing what the editor has typed, and Refused
+    for a redacted text.
+    """
+    if is_redacted(revision):
+        raise Refused("This text was taken away for a lawful reason.")
+    newest = newest_revision(revision.article)
+    draft, made = Draft.objects.get_or_create(
+        article=revision.article,
+        editor=by,
+        defaults={**_taken_from(revision), "based_on": newest},
+    )
+    if not made:
+        raise DraftInTheWay(
+            "You have a draft of this article. Save or discard it first."
+        )
+    return draft
+
+
+def _taken_from(revision: Revision | None) -> dict[str, Any]:
+    if revision is None or is_redacted(revision):
+        return {"content": EMPTY, "based_on": revision}
+    return {
+        "content": {key: revision.content[key] for key in EMPTY},
+        "based_on": revision,
+        "byline": revision.byline,
+        "machine_assisted": revision.machine_assisted,
+    }
+
+
+@transaction.atomic
+def keep(draft: Draft, written: Written, *, by: User) -> None:
+    """Store what `by` typed, however unfinished. Raises NothingToSave."""
+    kept = Draft.objects.select_for_update().filter(pk=draft.pk).first()
+    if kept is None:
+        raise NothingToSave(
+            "This draft was saved or discarded in another window. Copy what you need "
+            "from this page and open the article again."
+        )
+    if kept.content != written.content:
+        kept.author_ids = sorted({*kept.author_ids, by.pk})
+    for name in ("content", "byline", "machine_assisted", "note"):
+        setattr(kept, name, getattr(written, name))
+    kept.save()
+
+
+@transaction.atomic
+def save(draft: Draft, *, by: User) -> tuple[Revision, bool]:
+    """Make the draft the article's newest revision, unless it says the same already.
+
+    Returns the newest revision and whether it was made now; the draft is done with.
+    Raises NewerRevision, NothingToSave and `content.BadContent`; the draft stays.
+    """
+    Article.objects.select_for_update(of=["self"]).get(pk=draft.article_id)
+    kept = (
+        Draft.objects.select_related("article")
+        .select_for_update(of=["self"])
+        .filter(pk=draft.pk)
+        .first()
+    )
+    if kept is None:
+        raise NothingToSave("This draft was saved already.")
+    newest = newest_revision(kept.article)
+    if newest and newest.pk != kept.based_on_id:
+        raise NewerRevision(newest)
+    saved = revise(
+        kept.article,
+        kept.content,
+        by=by,
+        authors=kept.author_ids,
+        byline=kept.byline,
+        machine_assisted=kept.machine_assisted,
+        note=kept.note,
+    )
+    kept.delete()
+    return saved
+
+
+def look_at_newest(draft: Draft) -> None:
+    """The editor has seen the newest text: the next save goes on top of it."""
+    newest = newest_revision(draft.article)
+    Draft.objects.filter(pk=draft.pk).update(based_on=newest)
+
+
+def discard(draft: Draft) -> None:
+    Draft.objects.filter(pk=draft.pk).delete()
 
 
 @transaction.atomic
@@ -14,34 +161,65 @@ def revise(
     content: dict[str, Any],
     *,
     by: User | None,
+    authors: Sequence[int] = (),
     byline: str = "",
     machine_assisted: bool = False,
     note: str = "",
 ) -> tuple[Revision, bool]:
     """The article's newest revision with `content`, and whether it was made now.
 
+    `authors` are the ids of users who wrote part of it besides `by`.
+
     A text that is the newest one already makes no revision, so its standing stays.
     Raises `content.BadContent`. Two at once are numbered one after the other.
     """
-    prepared = contents.checked(content)
+    prepared = contents.checked(content, renditions=pictures.shown)
     signed_as = digest(prepared)
-    Article.objects.select_for_update().get(pk=article.pk)
-    newest = article.revisions.order_by("-number").first()
-    if newest and newest.digest == signed_as:
+    Article.objects.select_for_update(of=["self"]).get(pk=article.pk)
+    newest = newest_revision(article)
+    if newest and _says_the_same(newest, signed_as, byline, machine_assisted):
         return newest, False
-    authors = set(newest.author_ids) if newest else set()
-    if by:
-        authors.add(by.pk)
-        Draft.objects.filter(article=article, editor=by).delete()
-    revision = Revision.objects.create(
-        article=article,
-        number=newest.number + 1 if newest else 1,
-        content=prepared,
-        digest=signed_as,
-        author_ids=sorted(authors),
-        byline=byline,
-        machine_assisted=machine_assisted,
-        note=note,
-        created_by=by,
+    revision = attest(
+        Revision(
+            article=article,
+            number=newest.number + 1 if newest else 1,
+            content=prepared,
+            digest=signed_as,
+            author_ids=_authors(article, signed_as, newest, by, authors),
+            byline=byline,
+            machine_assisted=machine_assisted,
+            note=note,
+            created_by=by,
+        )
     )
+    note_newer_text(article.subject, signed_as)
     return revision, True
+
+
+def newest_revision(article: Article) -> Revision | None:
+    return article.revisions.order_by("-number").first()
+
+
+def _says_the_same(
+    newest: Revision, signed_as: str, byline: str, machine_assisted: bool
+) -> bool:
+    return (newest.digest, newest.byline, newest.machine_assisted) == (
+        signed_as,
+        byline,
+        machine_assisted,
+    )
+
+
+def _authors(
+    article: Article,
+    signed_as: str,
+    newest: Revision | None,
+    by: User | None,
+    others: Sequence[int],
+) -> list[int]:
+    """Who wrote this text: one that is brought back is not its bringer's."""
+    same = article.revisions.filter(digest=signed_as).first()
+    if same:
+        return same.author_ids
+    earlier = newest.author_ids if newest else []
+    return sorted({*earlier, *others, *([by.pk] if by else [])})

@@ -11,7 +11,8 @@ from django.db import transaction
 
 from articles.editing import revise
 from articles.library_files import LibraryArticle, read_article
-from articles.models import Article, Picture, Revision, Section
+from articles.models import Article, Revision, Section
+from articles.pictures import keep_drawing
 
 LIBRARY = Path(__file__).parent / "library"
 LIBRARY_NOTE = "from the library"
@@ -78,15 +79,7 @@ def load_article(source: LibraryArticle) -> tuple[Revision, bool] | None:
     if newest and newest.note != LIBRARY_NOTE:
         return None
     for figure in source.figures:
-        Picture.objects.get_or_create(
-            digest=figure.digest,
-            defaults={
-                "media_type": Picture.Type.SVG,
-                "content": figure.content,
-                "width": figure.width,
-                "height": figure.height,
-            },
-        )
+        keep_drawing(figure.digest, figure.content, figure.width, figure.height)
     return revise(
         article,
         source.content,

@@ -1,17 +1,26 @@
 from datetime import datetime
-from typing import Self
+from hashlib import sha256
+from typing import ClassVar, Self
 
+import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import OuterRef, Q, Value
+from django.db.models.functions import Cast, Concat, Now
 from django.urls import reverse
 from django.utils import timezone
 
-from ledger import Evidence
+from ledger import Attested
+from review import digest, state_of
 
 HEXADECIMAL = r"^[0-9a-f]{64}$"
+
+
+def _subject(pk: str) -> Concat:
+    """`Article.subject` of the outer query's article."""
+    number = Cast(OuterRef(pk), models.CharField())
+    return Concat(Value("article:"), number, output_field=models.CharField())
 
 
 class Section(models.Model):
@@ -33,7 +42,14 @@ class ArticleQuerySet(models.QuerySet["Article"]):
     def published(self, at: datetime | None = None) -> Self:
         """Articles readers may see at `at` (aware; now by default)."""
         now = at or timezone.now()
-        return self.filter(live_revision__isnull=False, published_at__lte=now)
+        return self.filter(live_revision__isnull=False, published_at__lte=now).exclude(
+            live_revision__content__has_key="redacted"
+        )
+
+    def with_standing(self, at: datetime | None = None) -> Self:
+        """Each with `standing`, the state of its live text; unsigned without one."""
+        digest = OuterRef("live_revision__digest")
+        return self.annotate(standing=state_of(_subject("pk"), digest, at))
 
     def medical(self) -> Self:
         """All but the policies, which stand in the footer and in no list."""
@@ -65,6 +81,19 @@ class Article(models.Model):
     first_published_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_reason = models.TextField(blank=True, default="")
+    replaced_by = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Where readers of a withdrawn article are sent.",
+    )
+    unsigned_reason = models.TextField(
+        blank=True,
+        default="",
+        help_text="Why the live text was published without a clinician's approval.",
+    )
     aliases = ArrayField(models.CharField(max_length=100), default=list, blank=True)
     codes = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     read_next = ArrayField(
@@ -97,6 +126,31 @@ class Article(models.Model):
                 condition=Q(kind="policy") | Q(section__isnull=False),
                 name="articles_article_in_a_section",
             ),
+            models.CheckConstraint(
+                condition=Q(replaced_by__isnull=True) | Q(withdrawn_at__isnull=False),
+                name="articles_article_replaced_when_withdrawn",
+            ),
+            models.CheckConstraint(
+                condition=Q(unsigned_reason="") | Q(live_revision__isnull=False),
+                name="articles_article_unsigned_while_live",
+            ),
+        ]
+        triggers = [
+            pgtrigger.ReadOnly(name="kind_is_fixed", fields=["kind"]),
+            # After the row is in, so that a move that ran meanwhile is seen.
+            pgtrigger.Trigger(
+                name="address_was_never_anothers",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert
+                | pgtrigger.UpdateOf("slug"),  # type: ignore[no-untyped-call]
+                func="""
+                IF EXISTS (SELECT 1 FROM articles_formerslug WHERE slug = NEW.slug) THEN
+                    RAISE unique_violation
+                    USING MESSAGE = 'this address belonged to another article';
+                END IF;
+                RETURN NULL;
+                """,
+            ),
         ]
 
     def __str__(self) -> str:
@@ -119,8 +173,26 @@ class Article(models.Model):
         return f"article:{self.pk}"
 
 
-class Revision(Evidence):
+class FormerSlug(models.Model):
+    """An address an article once had; it redirects for ever."""
+
+    slug = models.SlugField(unique=True)
+    article = models.ForeignKey(Article, models.CASCADE, related_name="former_slugs")
+    moved_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Revision(Attested):
     """One text of an article, never changed; a sign-off covers its digest."""
+
+    KIND = "articles.revision"
+    FACTS = (
+        *("article_id", "number", "digest", "author_ids", "byline"),
+        *("machine_assisted", "note", "created_by_id", "created_at"),
+    )
+    REDACTED: ClassVar[dict[str, object]] = {"content": {"redacted": True}}
 
     article = models.ForeignKey(Article, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -135,10 +207,11 @@ class Revision(Evidence):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
     )
-    created_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(default=timezone.now)
 
-    class Meta(Evidence.Meta):
+    class Meta(Attested.Meta):
         ordering = ["article", "number"]
+        permissions = [("submit", "Can submit any text for review")]
         constraints = [
             models.UniqueConstraint(
                 fields=["article", "number"], name="articles_revision_numbered"
@@ -152,17 +225,38 @@ class Revision(Evidence):
     def __str__(self) -> str:
         return f"{self.article.slug} revision {self.number}"
 
+    @property
+    def title(self) -> str:
+        return str(self.content.get("title", "(redacted)"))
+
+    def get_admin_url(self) -> str:
+        """Where the text is worked on."""
+        return reverse("admin:articles_revision_change", args=[self.pk])
+
+    def text_digest(self) -> str:
+        """Of the text as it stands in the row: what a page prints, and so believes."""
+        return digest(self.content) if "format" in self.content else ""
+
 
 class Draft(models.Model):
     """One editor's unfinished text; saving it for good makes a revision."""
 
     article = models.ForeignKey(Article, models.CASCADE, related_name="drafts")
     editor = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
+    author_ids = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        help_text="Everybody who typed in it: none of them may sign it.",
+    )
     based_on = models.ForeignKey(Revision, models.PROTECT, null=True, blank=True)
-    content = models.JSONField()
+    content = models.JSONField(help_text="As typed; checked when it is saved for good.")
+    byline = models.CharField(max_length=200, blank=True, default="")
+    machine_assisted = models.BooleanField(default=False)
+    note = models.CharField(max_length=200, blank=True, default="")
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        permissions = [("change_others", "Can revise what others wrote")]
         constraints = [
             models.UniqueConstraint(
                 fields=["article", "editor"], name="articles_draft_one_each"
@@ -173,8 +267,103 @@ class Draft(models.Model):
         return f"draft of {self.article.slug}"
 
 
-class Picture(Evidence):
-    """Immutable bytes named by their digest; alt text lives in the revision."""
+class PublishingEvent(Attested):
+    """What happened to an article in public, for ever on record."""
+
+    KIND = "articles.publishing_event"
+    FACTS = (
+        *("article_id", "revision_id", "digest", "act", "text"),
+        *("by_id", "occurred_at"),
+    )
+
+    class Act(models.TextChoices):
+        PUBLISHED = "published"
+        PUBLISHED_UNSIGNED = "published unsigned"
+        WITHDRAWN = "withdrawn"
+        CORRECTED = "corrected"
+        MOVED = "moved"
+
+    article = models.ForeignKey(Article, models.PROTECT, related_name="events")
+    revision = models.ForeignKey(
+        Revision, models.PROTECT, null=True, related_name="events"
+    )
+    digest = models.CharField(max_length=64, blank=True, default="")
+    act = models.CharField(max_length=20, choices=Act)
+    text = models.TextField(blank=True, default="", help_text="The reason or note.")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    occurred_at = models.DateTimeField(default=timezone.now)
+
+    class Meta(Attested.Meta):
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(act__in=["published unsigned", "withdrawn", "corrected"])
+                | ~Q(text=""),
+                name="articles_publishingevent_says_why",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.article.slug} {self.act}"
+
+
+class ScheduledPublication(models.Model):
+    """An exact revision that goes on the site later, once."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        PUBLISHED = "published"
+        REFUSED = "refused"
+        CANCELLED = "cancelled"
+
+    article = models.ForeignKey(Article, models.CASCADE, related_name="schedule")
+    revision = models.ForeignKey(Revision, models.PROTECT, related_name="+")
+    planned_for = models.DateTimeField(
+        null=True, blank=True, help_text="Empty: as soon as it is signed."
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    requested_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    reason = models.TextField(blank=True, default="")
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["article"],
+                condition=Q(state="waiting"),
+                name="articles_scheduledpublication_one_waiting",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="waiting") ^ Q(closed_at__isnull=False),
+                name="articles_scheduledpublication_closed_with_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["refused", "cancelled"]) | ~Q(reason=""),
+                name="articles_scheduledpublication_says_why_not",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.revision}: {self.state}"
+
+
+class Picture(Attested):
+    """Immutable bytes named by their digest; alt text lives in the revision.
+
+    What is uploaded becomes one picture to fall back on and its `renditions`.
+    """
+
+    KIND = "articles.picture"
+    FACTS = (
+        *("digest", "media_type", "width", "height"),
+        *("rendition_of_id", "uploaded_by_id", "uploaded_at"),
+    )
+    REDACTED: ClassVar[dict[str, object]] = {"content": b""}
 
     class Type(models.TextChoices):
         SVG = "image/svg+xml"
@@ -187,8 +376,15 @@ class Picture(Evidence):
     content = models.BinaryField()
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
+    rendition_of = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="renditions"
+    )
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    uploaded_at = models.DateTimeField(default=timezone.now)
 
-    class Meta(Evidence.Meta):
+    class Meta(Attested.Meta):
         constraints = [
             models.CheckConstraint(
                 condition=Q(digest__regex=HEXADECIMAL),
@@ -198,3 +394,17 @@ class Picture(Evidence):
 
     def __str__(self) -> str:
         return self.digest[:12]
+
+    ENDINGS: ClassVar[dict[str, str]] = {
+        Type.SVG: "svg",
+        Type.AVIF: "avif",
+        Type.WEBP: "webp",
+        Type.JPEG: "jpg",
+    }
+
+    def get_absolute_url(self) -> str:
+        ending = self.ENDINGS[self.media_type]
+        return reverse("articles:picture", args=[self.digest, ending])
+
+    def text_digest(self) -> str:
+        return sha256(self.content).hexdigest()

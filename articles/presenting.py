@@ -1,4 +1,4 @@
-"""What the article's template gets to see; the stored body is printed as it is."""
+"""What the articles' templates get to see; the stored body is printed as it is."""
 
 import re
 from dataclasses import dataclass
@@ -8,11 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
+from markdownify import markdownify
 
 from articles import catalogue
 from articles.content import contents
-from articles.models import Article, Revision
-from review import SignOff, standing
+from articles.models import Article, PublishingEvent, Revision
+from articles.structured import json_ld
+from review import State, standing
 
 MACHINE_ASSISTED = "Drafted with machine assistance."
 
@@ -29,44 +31,96 @@ class ReviewLine:
     next_review_due: date | None
     since: date | None
     record_url: str
+    unsigned_reason: str = ""
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether the page may say, to people and machines, that it is reviewed."""
+        return not self.demonstration and self.state in ("current", "due_soon")
 
 
 def review_line(revision: Revision, at: datetime | None = None) -> ReviewLine:
-    found = standing(revision.digest, at)
+    """The standing of the very text in `revision`, whatever its row says of itself."""
+    article = revision.article
+    found = standing(article.subject, revision.text_digest(), at)
     sign_off = found.sign_off
-    url = reverse("articles:review-record", args=[revision.article.slug])
+    names = sign_off if found.state in (State.CURRENT, *STILL_NAMED) else None
     return ReviewLine(
         state=found.state.name.lower(),
         demonstration=bool(sign_off and sign_off.demonstration),
-        signer_name=sign_off.signer_name if sign_off else "",
-        signer_credentials=sign_off.signer_credentials if sign_off else "",
-        reviewed_on=sign_off.signed_at.date() if sign_off else None,
-        next_review_due=sign_off.valid_until.date() if sign_off else None,
+        signer_name=names.signer_name if names else "",
+        signer_credentials=names.signer_credentials if names else "",
+        reviewed_on=names.signed_at.date() if names else None,
+        next_review_due=names.valid_until.date() if names else None,
         since=found.since.date() if found.since else None,
-        record_url=url if sign_off else "",
+        record_url=record_url(article),
+        unsigned_reason=_unsigned_reason(revision, found.publishable),
     )
 
 
-def page(article: Article, revision: Revision) -> dict[str, Any]:
-    """The context `page` of articles/article.html."""
+STILL_NAMED = (State.DUE_SOON, State.OVERDUE)
+
+
+def _unsigned_reason(revision: Revision, publishable: bool) -> str:
+    """Why the live text went out without an approval, unless it has one by now."""
+    is_live = revision.article.live_revision_id == revision.pk
+    return revision.article.unsigned_reason if is_live and not publishable else ""
+
+
+def page(
+    article: Article,
+    revision: Revision,
+    *,
+    at: datetime | None = None,
+    preview: bool = False,
+) -> dict[str, Any]:
+    """The context `page` of articles/article.html and articles/article.md."""
     content = revision.content
     is_policy = article.kind == Article.Kind.POLICY
     body = str(content["body"])
+    line = None if is_policy else review_line(revision, at)
     return {
         **content,
         "body": _safe(body),
         "contents": contents(body),
         "references": _references(content.get("references", []), body),
         "read_next": catalogue.cards(article.read_next),
-        "section": _section(article),
+        "section": section_link(article),
         "url": article.get_absolute_url(),
+        "markdown_url": markdown_url(article),
         "authors": revision.byline,
         "drafting_note": MACHINE_ASSISTED if revision.machine_assisted else "",
         "is_policy": is_policy,
+        "is_preview": preview,
         "published_on": article.published_at,
-        "standing": None if is_policy else review_line(revision),
+        "standing": line,
+        "correction_notes": correction_notes(article),
+        "json_ld": None if preview else json_ld(article, content, line),
         "contact_email": settings.CONTACT_EMAIL,
     }
+
+
+def record_url(article: Article) -> str:
+    return reverse("articles:review-record", args=[article.slug])
+
+
+def markdown_url(article: Article) -> str:
+    if article.kind == Article.Kind.POLICY:
+        return ""
+    return reverse("articles:markdown", args=[article.slug])
+
+
+def body_as_markdown(body: str) -> str:
+    """The stored body for programs that read Markdown; figures as their alt text."""
+    return str(
+        markdownify(body, heading_style="ATX", bullets="-", strip=["sup"])
+    ).strip()
+
+
+def correction_notes(article: Article) -> list[dict[str, Any]]:
+    """Dated notes, newest first: {on, text}."""
+    notes = article.events.filter(act=PublishingEvent.Act.CORRECTED)
+    return [{"on": one.occurred_at.date(), "text": one.text} for one in notes]
 
 
 def _safe(body: str) -> SafeString:
@@ -85,29 +139,8 @@ def _references(references: list[dict[str, Any]], body: str) -> list[dict[str, A
     ]
 
 
-def _section(article: Article) -> dict[str, str] | None:
+def section_link(article: Article) -> dict[str, str] | None:
     if article.section is None:
         return None
     url = reverse("articles:section", args=[article.section.slug])
     return {"title": article.section.title, "url": url}
-
-
-def verdicts(article: Article) -> list[dict[str, Any]]:
-    """Every verdict ever given on any text of the article, newest first."""
-    given = SignOff.objects.filter(subject=article.subject).order_by("-signed_at")
-    if not settings.DEMO:
-        given = given.filter(demonstration=False)
-    return [
-        {
-            "verdict": one.verdict,
-            "signer_name": one.signer_name,
-            "signer_credentials": one.signer_credentials,
-            "signed_on": one.signed_at.date(),
-            "valid_until": one.valid_until.date(),
-            "comment": one.comment,
-            "conflicts": one.conflicts_of_interest,
-            "digest": one.digest,
-            "demonstration": one.demonstration,
-        }
-        for one in given
-    ]

@@ -1,18 +1,26 @@
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponsePermanentRedirect,
+    HttpResponseRedirect,
+)
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
-from articles import catalogue, presenting
-from articles.models import Article, Picture, Section
+from articles import addresses, catalogue, presenting, record
+from articles.models import Article, Picture, Revision, Section
+from ledger import Redaction, is_redacted
 
 A_YEAR = 365 * 24 * 60 * 60
+REDACTED = "This text was removed for a lawful reason: {}"
 
 
 @require_safe
 def section(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Section, slug=slug)
-    shown = {"title": found.title, "intro": found.introduction}
+    shown = {"title": found.title, "intro": found.introduction, "slug": found.slug}
     context = {"section": shown, "articles": catalogue.published_cards(slug)}
     return render(request, "articles/section.html", context)
 
@@ -28,39 +36,134 @@ def policy(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, among: QuerySet[Article], slug: str) -> HttpResponse:
-    """The live text; 410 with its reason for a withdrawn one; else 404."""
-    found = get_object_or_404(
-        among.select_related("section", "live_revision__article"), slug=slug
+    """The live text; where it went, or why it is gone; else 404."""
+    found = _find(among, slug)
+    if isinstance(found, HttpResponse):
+        return found
+    live = found.live_revision
+    if live is None or is_redacted(live):
+        return _gone(request, found, live)
+    return render(
+        request, "articles/article.html", {"page": presenting.page(found, live)}
     )
-    if found.withdrawn_at:
-        reason = {"reason": found.withdrawn_reason}
-        return render(request, "410.html", reason, status=410)
-    if found.live_revision is None or not found.is_published():
+
+
+@require_safe
+def markdown(request: HttpRequest, slug: str) -> HttpResponse:
+    """The same text for programs that read Markdown."""
+    found = _find(Article.objects.medical(), slug)
+    if isinstance(found, HttpResponse):
+        return found
+    live = found.live_revision
+    if live is None or is_redacted(live):
+        return _gone(request, found, live)
+    page = presenting.page(found, live)
+    page["body"] = presenting.body_as_markdown(live.content["body"])
+    return render(
+        request,
+        "articles/article.md",
+        {"page": page},
+        content_type="text/markdown; charset=utf-8",
+    )
+
+
+def _find(among: QuerySet[Article], slug: str) -> Article | HttpResponse:
+    """A published or withdrawn article, or where it moved to. Raises Http404."""
+    found = (
+        among.select_related("section", "live_revision__article", "replaced_by")
+        .filter(slug=slug)
+        .first()
+    )
+    if found is None:
+        moved = addresses.moved_to(slug)
+        if moved is None:
+            raise Http404
+        return HttpResponsePermanentRedirect(moved.get_absolute_url())
+    if found.replaced_by and found.replaced_by.is_published():
+        # Not for ever: a withdrawn article may come back.
+        return HttpResponseRedirect(found.replaced_by.get_absolute_url())
+    if not found.is_published() and not found.withdrawn_at:
         raise Http404
-    context = {"page": presenting.page(found, found.live_revision)}
-    return render(request, "articles/article.html", context)
+    return found
+
+
+def _gone(request: HttpRequest, found: Article, live: Revision | None) -> HttpResponse:
+    reason = found.withdrawn_reason
+    if live is not None:
+        redaction = Redaction.objects.filter(digest=live.digest).first()
+        reason = REDACTED.format(redaction.reason if redaction else "")
+    return render(request, "410.html", {"reason": reason}, status=410)
 
 
 @require_safe
 def review_record(request: HttpRequest, slug: str) -> HttpResponse:
     """Who signed what, when, and the digest that anybody can compute."""
-    found = get_object_or_404(
-        Article.objects.published().medical().select_related("live_revision"), slug=slug
-    )
+    found = _on_record(slug)
     live = found.live_revision
-    assert live is not None, "published() asks for it"  # noqa: S101
     context = {
-        "page": {"title": live.content["title"], "url": found.get_absolute_url()},
-        "verdicts": presenting.verdicts(found),
-        "digest": live.digest,
+        "page": _named(found),
+        "verdicts": record.verdicts(found),
+        "live": live,
+        # Of the text as it stands, whatever the row says of itself.
+        "digest": live.text_digest() if live else "",
+        "withdrawn_reason": found.withdrawn_reason,
     }
     return render(request, "articles/review_record.html", context)
+
+
+@require_safe
+def signed_text(request: HttpRequest, slug: str, digest: str) -> HttpResponse:
+    """The canonical bytes that were signed: their SHA-256 is in the address."""
+    text = record.signed_text(_on_record(slug), digest)
+    if text is None:
+        raise Http404
+    return HttpResponse(text, content_type="application/json")
+
+
+@require_safe
+def signed_changes(request: HttpRequest, slug: str, digest: str) -> HttpResponse:
+    found = _on_record(slug)
+    pair = record.changes(found, digest)
+    if pair is None:
+        raise Http404
+    before, now, difference = pair
+    context = {
+        "page": _named(found),
+        "before": before,
+        "now": now,
+        "difference": difference,
+        "record_url": presenting.record_url(found),
+    }
+    return render(request, "articles/signed_changes.html", context)
+
+
+def _on_record(slug: str) -> Article:
+    """An article that is on the site or once was. Raises Http404."""
+    among = Article.objects.medical().select_related("section", "live_revision")
+    found = get_object_or_404(among, slug=slug)
+    if not record.published_digests(found):
+        raise Http404
+    return found
+
+
+def _named(found: Article) -> dict[str, object]:
+    newest = found.live_revision or found.revisions.order_by("-number").first()
+    return {
+        "title": newest.title if newest else found.slug,
+        "url": found.get_absolute_url(),
+        "section": presenting.section_link(found),
+    }
 
 
 @require_safe
 def picture(request: HttpRequest, digest: str, ending: str) -> HttpResponse:
     """Immutable bytes under their own digest; an SVG may draw and nothing else."""
     found = get_object_or_404(Picture, digest=digest)
+    if found.text_digest() != digest:
+        # Blanked for a lawful reason, or altered: nobody signed these bytes.
+        return HttpResponse("Gone\n", content_type="text/plain", status=410)
+    if ending != Picture.ENDINGS[found.media_type]:
+        return redirect(found)
     response = HttpResponse(bytes(found.content), content_type=found.media_type)
     response["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
     response["Content-Security-Policy"] = (

@@ -1,6 +1,11 @@
-from django.contrib import admin
+from typing import Any
 
-from ledger import ReadOnlyAdmin
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+
+from ledger import ReadOnlyAdmin, is_redacted
+from newsletter import desk
 from newsletter.models import (
     ConsentEvent,
     HealthTip,
@@ -10,21 +15,70 @@ from newsletter.models import (
     TipRevision,
     Wording,
 )
+from review import DeskAdmin, ReadOnlyDesk, admin_url, compare, standing
 
 
 @admin.register(HealthTip)
-class HealthTipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["slug", "position"]
+class HealthTipAdmin(DeskAdmin):
+    verbs = (desk.Revise(),)
+    list_display = ["slug", "position", "newest", "review"]
+    change_form_template = "admin/newsletter/healthtip/change_form.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[HealthTip]:
+        newest = TipRevision.objects.order_by("-number")
+        return HealthTip.objects.prefetch_related(
+            Prefetch("revisions", newest, to_attr="newest_first")
+        )
+
+    @admin.display(description="newest text")
+    def newest(self, tip: Any) -> str:
+        last = next(iter(tip.newest_first), None)
+        return str(last.content.get("subject", "(redacted)")) if last else "–"
+
+    @admin.display(description="review of the newest text")
+    def review(self, tip: Any) -> str:
+        last = next(iter(tip.newest_first), None)
+        return str(standing_of(last)) if last else "–"
+
+    def facts(self, request: HttpRequest, obj: HealthTip) -> dict[str, Any]:
+        return {
+            "revisions": [
+                {"row": one, "url": admin_url(one), "standing": standing_of(one)}
+                for one in obj.revisions.order_by("-number")
+            ]
+        }
+
+
+def standing_of(revision: TipRevision) -> str:
+    return str(standing(revision.tip.subject, revision.text_digest()).state.label)
 
 
 @admin.register(TipRevision)
-class TipRevisionAdmin(ReadOnlyAdmin):
+class TipRevisionAdmin(ReadOnlyDesk):
+    verbs = (desk.Submit(),)
+    change_form_template = "admin/newsletter/tiprevision/change_form.html"
     list_display = ["tip", "number", "created_at", "digest"]
     list_select_related = ["tip"]
+    fields = readonly_fields = ("tip", "number", "review", "cites", "digest")
+
+    @admin.display
+    def review(self, revision: TipRevision) -> str:
+        return standing_of(revision)
+
+    def facts(self, request: HttpRequest, obj: TipRevision) -> dict[str, Any]:
+        if is_redacted(obj):
+            return {"redacted": True}
+        before = obj.tip.revisions.filter(number__lt=obj.number).order_by("number")
+        last = before.last()
+        shown = last if last and not is_redacted(last) else None
+        return {
+            "before": shown,
+            "difference": compare(shown.content if shown else None, obj.content),
+        }
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ScheduleAdmin(DeskAdmin):
     list_display = ["name", "weekday", "time_of_day", "every", "active"]
 
 

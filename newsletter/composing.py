@@ -18,13 +18,20 @@ from inscriptis.model.config import ParserConfig
 from markdown_it import MarkdownIt
 
 from articles import catalogue
+from ledger import attest
 from newsletter.models import HealthTip, TipRevision
-from review import digest
+from review import digest, note_newer_text
 
 FORMAT = "tip/1"
 LINK = re.compile(r"\[([^\]]*)\]\(([^)]*)\)")
 LIBRARY = Path(__file__).parent / "library"
+# What would break out of a mail header (and RFC 5322 allows nowhere in one).
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 TAGS = {"p", "h2", "h3", "ul", "ol", "li", "strong", "em", "a", "br"}
+
+
+class BadTip(ValueError):
+    """The text can't become a revision; the message says what to mend."""
 
 
 @transaction.atomic
@@ -38,21 +45,34 @@ def revise(
     if newest and newest.digest == signed_as:
         return newest, False
     authors = {by.pk, *(newest.author_ids if newest else [])}
-    revision = TipRevision.objects.create(
-        tip=tip,
-        number=newest.number + 1 if newest else 1,
-        content=content,
-        digest=signed_as,
-        cites=cites,
-        author_ids=sorted(authors),
+    revision = attest(
+        TipRevision(
+            tip=tip,
+            number=newest.number + 1 if newest else 1,
+            content=content,
+            digest=signed_as,
+            cites=cites,
+            author_ids=sorted(authors),
+        )
     )
+    note_newer_text(tip.subject, signed_as)
     return revision, True
 
 
 def content_of(subject: str, preheader: str, markdown: str) -> dict[str, Any]:
-    """Format tip/1 from what an editor wrote."""
+    """Format tip/1 from a library file's Markdown."""
     rendered = MarkdownIt("commonmark", {"html": False}).render(markdown)
-    absolute = rendered.replace('href="/', f'href="{settings.SITE_URL}/')
+    return from_html(subject, preheader, rendered)
+
+
+def from_html(subject: str, preheader: str, html: str) -> dict[str, Any]:
+    """Format tip/1 from what an editor wrote. Raises BadTip.
+
+    Unknown tags go, links become absolute: a mail has no address of its own.
+    """
+    if CONTROL.search(subject + preheader):
+        raise BadTip("Subject and preheader hold a character that no mail can carry.")
+    absolute = html.replace('href="/', f'href="{settings.SITE_URL}/')
     html = nh3.clean(
         absolute,
         tags=TAGS,
@@ -60,6 +80,8 @@ def content_of(subject: str, preheader: str, markdown: str) -> dict[str, Any]:
         url_schemes={"https", "http"},
         link_rel=None,
     )
+    if not text_of(html):
+        raise BadTip("The text is empty.")
     return {
         "format": FORMAT,
         "subject": subject,

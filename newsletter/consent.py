@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from django.db import transaction
 
-from ledger import canonical_json, record
+from ledger import attest, canonical_json
 from newsletter.models import ConsentContext, ConsentEvent, SignUp, Subscriber, Wording
 
 Act, Matter = ConsentEvent.Act, ConsentEvent.Matter
@@ -50,27 +50,16 @@ def _write(
 ) -> None:
     salt = secrets.token_hex(32) if page or network else ""
     commitment = context_commitment(salt, page, network) if salt else ""
-    entry = record(
-        "newsletter.consent",
-        {
-            "subscriber": str(subscriber.key),
-            "matter": matter.value,
-            "act": act.value,
-            "wording": wording.digest if wording else None,
-            "terms": terms,
-            "occurred_at": at.isoformat(),
-            "context": commitment,
-        },
-    )
-    event = ConsentEvent.objects.create(
-        subscriber_key=subscriber.key,
-        matter=matter,
-        act=act,
-        wording=wording,
-        terms_id=terms,
-        occurred_at=at,
-        context_commitment=commitment,
-        entry=entry,
+    event = attest(
+        ConsentEvent(
+            subscriber_key=subscriber.key,
+            matter=matter,
+            act=act,
+            wording=wording,
+            terms_id=terms,
+            occurred_at=at,
+            context_commitment=commitment,
+        )
     )
     if salt:
         ConsentContext.objects.create(

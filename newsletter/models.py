@@ -1,5 +1,5 @@
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import ClassVar, Self
 from uuid import uuid4
 
 from django.contrib.postgres.fields import ArrayField
@@ -8,20 +8,24 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from ledger import Evidence
+from ledger import Attested
+from review import digest
 
 HEXADECIMAL = r"^[0-9a-f]{64}$"
 
 
-class Wording(Evidence):
+class Wording(Attested):
     """The exact words of a box people agreed in, named by their digest."""
+
+    KIND = "newsletter.wording"
+    FACTS = ("digest", "locale", "text", "created_at")
 
     digest = models.CharField(max_length=64, unique=True)
     locale = models.CharField(max_length=10)
     text = models.JSONField(help_text="purpose, agreement and button, as shown.")
-    created_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(default=timezone.now)
 
-    class Meta(Evidence.Meta):
+    class Meta(Attested.Meta):
         constraints = [
             models.CheckConstraint(
                 condition=Q(digest__regex=HEXADECIMAL),
@@ -114,8 +118,14 @@ class Subscriber(models.Model):
         return f"subscriber {self.pk}"
 
 
-class ConsentEvent(Evidence):
+class ConsentEvent(Attested):
     """What a person agreed to, or took back. Keyed at random, never by address."""
+
+    KIND = "newsletter.consent_event"
+    FACTS = (
+        *("subscriber_key", "matter", "act", "wording_id", "terms_id"),
+        *("occurred_at", "context_commitment"),
+    )
 
     class Matter(models.TextChoices):
         """Consent to mail and agreement to the Terms are two facts (GDPR 7(2))."""
@@ -144,7 +154,6 @@ class ConsentEvent(Evidence):
         default="",
         help_text="SHA-256 over the erasable side row.",
     )
-    entry = models.OneToOneField("ledger.Entry", models.PROTECT)
 
     def __str__(self) -> str:
         return f"{self.act} {self.matter}"
@@ -177,9 +186,18 @@ class HealthTip(models.Model):
     def __str__(self) -> str:
         return self.slug
 
+    @property
+    def subject(self) -> str:
+        """How review and ledger call this tip."""
+        return f"tip:{self.pk}"
 
-class TipRevision(Evidence):
+
+class TipRevision(Attested):
     """One text of a tip, never changed; a sign-off covers its digest."""
+
+    KIND = "newsletter.tip_revision"
+    FACTS = ("tip_id", "number", "digest", "cites", "author_ids", "created_at")
+    REDACTED: ClassVar[dict[str, object]] = {"content": {"redacted": True}}
 
     tip = models.ForeignKey(HealthTip, models.PROTECT, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -187,9 +205,9 @@ class TipRevision(Evidence):
     digest = models.CharField(max_length=64)
     cites = ArrayField(models.SlugField(), default=list)
     author_ids = ArrayField(models.BigIntegerField())
-    created_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(default=timezone.now)
 
-    class Meta(Evidence.Meta):
+    class Meta(Attested.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=["tip", "number"], name="newsletter_tiprevision_numbered"
@@ -202,6 +220,10 @@ class TipRevision(Evidence):
 
     def __str__(self) -> str:
         return f"{self.tip.slug} revision {self.number}"
+
+    def text_digest(self) -> str:
+        """Of the text as it stands in the row: what a mail carries, and so believes."""
+        return digest(self.content) if "format" in self.content else ""
 
 
 class Schedule(models.Model):

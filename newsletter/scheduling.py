@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from articles import catalogue
-from mail import Recipient, start_batch
+from mail import Recipient, absolute, start_batch
 from newsletter import emails
 from newsletter.models import HealthTip, Issue, Schedule, Subscriber, TipRevision
 from review import SignOff, Standing, standing
@@ -71,7 +71,7 @@ def _start(
         mail=emails.tip(
             revision,
             review_line=review_line(sign_off),
-            article={"title": article.title, "url": emails.absolute(article.url)},
+            article={"title": article.title, "url": absolute(article.url)},
         ),
         recipients=Recipient.objects.filter(
             subscriber__in=Subscriber.objects.eligible(now)
@@ -101,7 +101,7 @@ def next_tip(schedule: Schedule, now: datetime) -> tuple[TipRevision, SignOff] |
         revision = tip.revisions.order_by("-number").first()
         if revision is None:
             continue
-        found = standing(revision.digest, now)
+        found = standing(tip.subject, revision.text_digest(), now)
         if found.sign_off and may_send(revision, found, now):
             return revision, found.sign_off
     return None
@@ -109,9 +109,8 @@ def next_tip(schedule: Schedule, now: datetime) -> tuple[TipRevision, SignOff] |
 
 def may_send(revision: TipRevision, found: Standing, now: datetime) -> bool:
     """Whether the tip's text and the live text of each cited article are in date."""
-    digests = [catalogue.live_digest(slug) for slug in revision.cites]
     return found.publishable and all(
-        digest and standing(digest, now).publishable for digest in digests
+        catalogue.live_standing(slug, now).publishable for slug in revision.cites
     )
 
 

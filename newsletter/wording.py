@@ -2,7 +2,9 @@
 
 from hashlib import sha256
 
-from ledger import canonical_json
+from django.db import IntegrityError, transaction
+
+from ledger import attest, canonical_json
 from newsletter.models import Wording
 
 LOCALE = "en-GB"
@@ -18,7 +20,14 @@ def current() -> Wording:
     """The wording that the box shows now; made at its first use."""
     text = {"purpose": PURPOSE, "agreement": AGREEMENT, "button": BUTTON}
     digest = sha256(canonical_json({"locale": LOCALE, **text})).hexdigest()
-    wording, _ = Wording.objects.get_or_create(
-        digest=digest, defaults={"locale": LOCALE, "text": text}
-    )
-    return wording
+    known = Wording.objects.filter(digest=digest).first()
+    return known or _first_use(digest, text)
+
+
+def _first_use(digest: str, text: dict[str, str]) -> Wording:
+    try:
+        with transaction.atomic():
+            return attest(Wording(digest=digest, locale=LOCALE, text=text))
+    except IntegrityError:
+        # Another process showed the box for the first time just now.
+        return Wording.objects.get(digest=digest)

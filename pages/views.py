@@ -27,5 +27,10 @@ def trust(request: HttpRequest) -> HttpResponse:
         {"label": "Entries in the ledger", "value": ledger.Entry.objects.count()},
         {"label": "Confirmed subscribers", "value": confirmed},
     ]
-    context = {"head": ledger.head(), "counts": counts}
+    context = {
+        "head": ledger.head(),
+        "counts": counts,
+        "unsigned": catalogue.unsigned_pages(),
+        "redactions": ledger.Redaction.objects.all(),
+    }
     return render(request, "pages/trust.html", context)

@@ -9,22 +9,54 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from review.content import canonical as canonical
     from review.content import digest as digest
+    from review.diffing import Difference as Difference
+    from review.diffing import compare as compare
     from review.models import Clinician as Clinician
+    from review.models import ReviewRequest as ReviewRequest
     from review.models import SignOff as SignOff
+    from review.requesting import call_back as call_back
+    from review.requesting import note_newer_text as note_newer_text
+    from review.requesting import put_in_use as put_in_use
+    from review.requesting import request as request
+    from review.requesting import take_out_of_use as take_out_of_use
+    from review.signing import AlreadyAnswered as AlreadyAnswered
     from review.signing import NotAllowedToSign as NotAllowedToSign
+    from review.signing import hold as hold
     from review.signing import sign as sign
     from review.standing_of import Standing as Standing
+    from review.standing_of import State as State
     from review.standing_of import standing as standing
+    from review.standing_of import state_of as state_of
+    from review.workbench import DeskAdmin as DeskAdmin
+    from review.workbench import ReadOnlyDesk as ReadOnlyDesk
+    from review.workbench import Verb as Verb
+    from review.workbench import admin_url as admin_url
 
 _DOOR = {
     "canonical": "content",
     "digest": "content",
+    "Difference": "diffing",
+    "compare": "diffing",
     "Clinician": "models",
+    "ReviewRequest": "models",
     "SignOff": "models",
+    "call_back": "requesting",
+    "note_newer_text": "requesting",
+    "put_in_use": "requesting",
+    "request": "requesting",
+    "take_out_of_use": "requesting",
+    "AlreadyAnswered": "signing",
     "NotAllowedToSign": "signing",
+    "hold": "signing",
     "sign": "signing",
     "Standing": "standing_of",
+    "State": "standing_of",
     "standing": "standing_of",
+    "state_of": "standing_of",
+    "DeskAdmin": "workbench",
+    "ReadOnlyDesk": "workbench",
+    "Verb": "workbench",
+    "admin_url": "workbench",
 }
 __all__ = sorted(_DOOR)
 

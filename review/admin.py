@@ -1,7 +1,23 @@
-from django.contrib import admin
+from typing import Any
 
-from ledger import ReadOnlyAdmin
-from review.models import Clinician, SignOff
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from ledger import is_redacted
+from review import desk
+from review.diffing import compare
+from review.forms import VerdictForm
+from review.models import Clinician, ReviewRequest, SignOff
+from review.signing import Refused, answer
+from review.workbench import ReadOnlyDesk, admin_url
+
+MOST_TOGETHER = 50
 
 
 @admin.register(Clinician)
@@ -9,10 +25,170 @@ class ClinicianAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["name", "credentials", "credential_expires_at"]
     raw_id_fields = ["user"]
     readonly_fields = ["demonstration"]
+    actions = None
+
+    def delete_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Who has signed stays: readers may ask who it was."""
+        found = self.get_object(request, object_id)
+        if found and found.sign_offs.exists():
+            if not self.has_delete_permission(request, found):
+                raise PermissionDenied
+            messages.error(
+                request,
+                f"{found.name} has signed texts and stays on record. To end their "
+                "rights, let the credential expire and deactivate the account.",
+            )
+            return HttpResponseRedirect(admin_url(found))
+        return super().delete_view(request, object_id, extra_context)
+
+
+class MineFilter(admin.SimpleListFilter):
+    title = "whose"
+    parameter_name = "whose"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("mine", "mine")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() != "mine":
+            return queryset
+        clinician = desk.clinician_of(request.user)
+        if queryset.model is SignOff:
+            return queryset.filter(clinician=clinician)
+        return queryset.filter(Q(assignee=clinician) & Q(assignee__isnull=False))
+
+
+@admin.register(ReviewRequest)
+class ReviewRequestAdmin(ReadOnlyDesk):
+    """The queue: texts that wait for a clinician's verdict."""
+
+    verbs = (
+        desk.Answer(),
+        desk.Decline(),
+        desk.HandOn(),
+        desk.Assign(),
+        desk.CallBack(),
+    )
+    change_form_template = "admin/review/reviewrequest/change_form.html"
+    list_display = ["title", "state", "assignee", "due_on", "newer", "requested_at"]
+    list_select_related = ["assignee"]
+    list_filter = ["state", MineFilter, "assignee"]
+    search_fields = ["title"]
+    ordering = ["-state", "due_on", "requested_at"]
+    actions = ["sign_together"]
+    fields = readonly_fields = (
+        *("title", "state", "where", "assignee", "due_on", "note", "declined"),
+        *("requested_by", "requested_at", "newer", "digest"),
+    )
+
+    @admin.display(description="a newer draft exists", boolean=True)
+    def newer(self, request: ReviewRequest) -> bool:
+        return request.newer_text_at is not None
+
+    @admin.display(description="where it is worked on")
+    def where(self, request: ReviewRequest) -> SafeString:
+        return format_html('<a href="{}">{}</a>', request.url, request.title)
+
+    def facts(self, request: HttpRequest, obj: ReviewRequest) -> dict[str, Any]:
+        if is_redacted(obj):
+            return {"redacted": True}
+        before, diff = desk.difference(obj)
+        return {"before": before, "difference": diff, "sign_off": obj.sign_off}
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        can_sign = request.user.has_perm("review.sign")
+        return super().get_actions(request) if can_sign else {}
+
+    @admin.action(description="Read and sign the selected texts together")
+    def sign_together(
+        self, request: HttpRequest, queryset: QuerySet[ReviewRequest]
+    ) -> HttpResponse:
+        chosen = "&".join(f"id={pk}" for pk in queryset.values_list("pk", flat=True))
+        return HttpResponseRedirect(
+            f"{reverse('admin:review_reviewrequest_together')}?{chosen}"
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.together)
+        return [
+            path("together/", view, name="review_reviewrequest_together"),
+            *super().get_urls(),
+        ]
+
+    def together(self, request: HttpRequest) -> HttpResponse:
+        """Many small changes on one screen: each is read, each is signed by itself."""
+        clinician = desk.clinician_of(request.user)
+        if clinician is None or not request.user.has_perm("review.sign"):
+            raise PermissionDenied
+        ids = [one for one in request.GET.getlist("id") if one.isdecimal()]
+        waiting = ReviewRequest.objects.for_clinician(clinician).filter(
+            pk__in=ids[:MOST_TOGETHER]
+        )
+        texts = [{"request": one, "diff": desk.difference(one)[1]} for one in waiting]
+        form = VerdictForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            ticked = set(request.POST.getlist("sign"))
+            if self._sign_each(request, clinician, form, list(waiting), ticked):
+                url = reverse("admin:review_reviewrequest_changelist")
+                return HttpResponseRedirect(url)
+            form.add_error(None, "Tick the texts that you have read.")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Read and sign together",
+            "opts": self.opts,
+            "texts": texts,
+            "form": form,
+            "left_out": len(ids) - len(texts),
+        }
+        template = "admin/review/reviewrequest/together.html"
+        return TemplateResponse(request, template, context)
+
+    def _sign_each(
+        self,
+        request: HttpRequest,
+        clinician: Clinician,
+        form: VerdictForm,
+        waiting: list[ReviewRequest],
+        ticked: set[str],
+    ) -> int:
+        """Sign what was ticked as it was shown; how many were ticked."""
+        chosen = [one for one in waiting if f"{one.pk}-{one.digest}" in ticked]
+        for one in chosen:
+            try:
+                given = answer(one, by=clinician, **form.verdict_given())
+            except Refused as refusal:
+                messages.error(request, f"{one.title}: {refusal}")
+            else:
+                messages.success(request, f"{one.title}: {given.verdict}.")
+        return len(chosen)
 
 
 @admin.register(SignOff)
-class SignOffAdmin(ReadOnlyAdmin):
-    list_display = ["subject", "verdict", "signer_name", "signed_at", "valid_until"]
-    list_filter = ["verdict"]
-    exclude = ["content", "entry"]
+class SignOffAdmin(ReadOnlyDesk):
+    verbs = (desk.Retract(),)
+    change_form_template = "admin/review/signoff/change_form.html"
+    list_display = ["name", "verdict", "signer_name", "signed_at", "valid_until"]
+    list_filter = ["verdict", MineFilter]
+    search_fields = ["subject", "digest", "signer_name"]
+    ordering = ["-pk"]
+    fields = readonly_fields = (
+        *("name", "verdict", "comment", "conflicts_of_interest", "signed_at"),
+        *("valid_until", "signer_name", "signer_credentials"),
+        *("credential_expires_at", "demonstration", "subject", "digest"),
+    )
+
+    @admin.display(description="text")
+    def name(self, sign_off: SignOff) -> str:
+        content = sign_off.content
+        title = content.get("title") or content.get("subject")
+        return str(title or "(removed for a lawful reason)")
+
+    def facts(self, request: HttpRequest, obj: SignOff) -> dict[str, Any]:
+        if is_redacted(obj):
+            return {"redacted": True}
+        return {"difference": compare(None, obj.content)}

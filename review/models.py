@@ -1,16 +1,26 @@
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
-from ledger import Evidence
+from ledger import Attested
+from review.content import digest
 
+HEXADECIMAL = r"^[0-9a-f]{64}$"
 # The longest a sign-off may hold: 36 months, as days of the longest three years.
 LONGEST_VALIDITY = timedelta(days=3 * 365 + 1)
+
+
+class ClinicianQuerySet(models.QuerySet["Clinician"]):
+    def able_to_sign(self, at: datetime | None = None) -> Self:
+        """Those whose account is active and whose credential is in force at `at`."""
+        now = at or timezone.now()
+        return self.filter(credential_expires_at__gt=now, user__is_active=True)
 
 
 class Clinician(models.Model):
@@ -31,24 +41,40 @@ class Clinician(models.Model):
         default=False, help_text="An invented person of the demonstration."
     )
 
+    objects = ClinicianQuerySet.as_manager()
+
     def __str__(self) -> str:
         return f"{self.name}, {self.credentials}"
 
 
 class SignOffQuerySet(models.QuerySet["SignOff"]):
-    def verdict_on(self, digest: str | models.OuterRef, at: datetime) -> Self:
-        """The verdict that counts for `digest` at `at`: the latest, at most one row.
+    def counting(self) -> Self:
+        """Demonstration sign-offs count in demonstration mode only."""
+        return self if settings.DEMO else self.filter(demonstration=False)
 
-        Demonstration sign-offs count in demonstration mode only.
+    def verdict_on(self, subject: Any, digest: Any, at: datetime) -> Self:
+        """The verdict that counts at `at` for this text of this subject: the latest.
+
+        At most one row. Subject and digest may be values or `OuterRef`s. Rows are
+        numbered as they were written, which two servers' clocks are not.
         """
-        given = self.filter(digest=digest, signed_at__lte=at)
-        if not settings.DEMO:
-            given = given.filter(demonstration=False)
-        return given.order_by("-signed_at", "-pk")[:1]
+        given = self.counting().filter(
+            subject=subject, digest=digest, signed_at__lte=at
+        )
+        return given.order_by("-pk")[:1]
 
 
-class SignOff(Evidence):
+class SignOff(Attested):
     """One clinician's verdict on one exact text; it is never changed."""
+
+    KIND = "review.sign_off"
+    FACTS = (
+        *("subject", "digest", "verdict", "comment", "conflicts_of_interest"),
+        *("signed_at", "valid_until", "clinician_id", "signer_user_id"),
+        *("signer_name", "signer_credentials", "credential_expires_at"),
+        *("author_ids", "demonstration"),
+    )
+    REDACTED: ClassVar[dict[str, object]] = {"content": {"redacted": True}}
 
     class Verdict(models.TextChoices):
         APPROVED = "approved"
@@ -72,20 +98,19 @@ class SignOff(Evidence):
     credential_expires_at = models.DateTimeField()
     author_ids = ArrayField(models.BigIntegerField())
     demonstration = models.BooleanField()
-    entry = models.OneToOneField("ledger.Entry", models.PROTECT)
 
     objects = SignOffQuerySet.as_manager()
 
-    class Meta(Evidence.Meta):
+    class Meta(Attested.Meta):
         permissions = [("sign", "Can sign, request changes and retract")]
         indexes = [
             models.Index(
-                fields=["digest", "-signed_at", "-id"], name="review_signoff_latest"
+                fields=["subject", "digest", "-id"], name="review_signoff_latest"
             )
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(digest__regex=r"^[0-9a-f]{64}$"),
+                condition=Q(digest__regex=HEXADECIMAL),
                 name="review_signoff_digest_is_hexadecimal",
             ),
             models.CheckConstraint(
@@ -114,3 +139,112 @@ class SignOff(Evidence):
 
     def __str__(self) -> str:
         return f"{self.verdict} {self.subject} {self.digest[:12]}"
+
+    def text_digest(self) -> str:
+        return digest(self.content) if "format" in self.content else ""
+
+
+class ReviewRequestQuerySet(models.QuerySet["ReviewRequest"]):
+    def open(self) -> Self:
+        """Texts that wait for a verdict, the most urgent first."""
+        waiting = self.filter(state=ReviewRequest.State.OPEN)
+        return waiting.order_by(F("due_on").asc(nulls_last=True), "requested_at")
+
+    def for_clinician(self, clinician: Clinician) -> Self:
+        """What `clinician` may answer: theirs and nobody's, no text of their own."""
+        return (
+            self.open()
+            .filter(Q(assignee=clinician) | Q(assignee__isnull=True))
+            .exclude(author_ids__contains=[clinician.user_id])
+        )
+
+
+class ReviewRequest(models.Model):
+    """One exact text that waits for a verdict, and who is to give it."""
+
+    REDACTED: ClassVar[dict[str, object]] = {"content": {"redacted": True}}
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        ANSWERED = "answered"
+        CALLED_BACK = "called back"
+
+    subject = models.CharField(max_length=100, help_text="Such as article:12.")
+    title = models.CharField(max_length=200)
+    url = models.CharField(max_length=300, help_text="Where the text is worked on.")
+    content = models.JSONField()
+    digest = models.CharField(max_length=64)
+    author_ids = ArrayField(models.BigIntegerField())
+    note = models.TextField(
+        blank=True, default="", help_text="What the clinician should know."
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    requested_at = models.DateTimeField(default=timezone.now)
+    due_on = models.DateField(null=True, blank=True)
+    assignee = models.ForeignKey(
+        Clinician, models.PROTECT, null=True, blank=True, related_name="requests"
+    )
+    declined = models.TextField(
+        blank=True, default="", help_text="Who declined, when and why."
+    )
+    newer_text_at = models.DateTimeField(
+        null=True, help_text="When a newer draft of the same subject came into being."
+    )
+    state = models.CharField(max_length=12, choices=State, default=State.OPEN)
+    sign_off = models.OneToOneField(
+        SignOff, models.PROTECT, null=True, related_name="request"
+    )
+    closed_at = models.DateTimeField(null=True)
+
+    objects = ReviewRequestQuerySet.as_manager()
+
+    class Meta:
+        permissions = [
+            ("assign", "Can give any text to a clinician"),
+            ("assign_tip", "Can give a tip to a clinician"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject", "digest"],
+                condition=Q(state="open"),
+                name="review_request_open_once_a_text",
+            ),
+            models.CheckConstraint(
+                condition=Q(digest__regex=HEXADECIMAL),
+                name="review_request_digest_is_hexadecimal",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="open", closed_at__isnull=True)
+                | Q(~Q(state="open"), closed_at__isnull=False),
+                name="review_request_closed_with_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="answered") ^ Q(sign_off__isnull=True),
+                name="review_request_answered_by_a_sign_off",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class TextInUse(models.Model):
+    """The text of a subject that readers get now: what reminders look after."""
+
+    REDACTED: ClassVar[dict[str, object]] = {"content": {"redacted": True}}
+
+    subject = models.CharField(max_length=100, unique=True)
+    title = models.CharField(max_length=200)
+    url = models.CharField(max_length=300)
+    content = models.JSONField()
+    digest = models.CharField(max_length=64)
+    author_ids = ArrayField(models.BigIntegerField())
+    since = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "texts in use"
+
+    def __str__(self) -> str:
+        return self.title

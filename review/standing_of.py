@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from django.db import models
-from django.db.models import Case, Q, Value, When
+from django.db.models import Case, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from ledger import is_authentic
 from review.models import SignOff
+
+log = structlog.get_logger(__name__)
 
 DUE_SOON = timedelta(days=30)
 LAPSED_AFTER = timedelta(days=90)
@@ -54,13 +59,37 @@ def state_at(at: datetime) -> Case:
     )
 
 
-def standing(digest: str, at: datetime | None = None) -> Standing:
-    """The standing of the text with this digest at `at` (aware; now by default)."""
+def state_of(subject: Any, digest: Any, at: datetime | None = None) -> Coalesce:
+    """`standing(...).state` for lists: an annotation over `OuterRef`s.
+
+    It believes the row's own digest column; what readers see is computed from the
+    text by `standing`.
+    """
+    now = at or timezone.now()
+    latest = SignOff.objects.verdict_on(subject, digest, now).annotate(
+        state=state_at(now)
+    )
+    return Coalesce(Subquery(latest.values("state")), Value(State.UNSIGNED.value))
+
+
+def standing(subject: str, digest: str, at: datetime | None = None) -> Standing:
+    """The standing of `subject`'s text with this digest at `at` (now by default).
+
+    Compute the digest from the very text you print. A verdict on another subject does
+    not count, however alike the texts are: its authors were others. A sign-off that
+    no longer says what the ledger committed to counts as none.
+    """
     now = at or timezone.now()
     latest: Any = (
-        SignOff.objects.verdict_on(digest, now).annotate(state=state_at(now)).first()
+        SignOff.objects.verdict_on(subject, digest, now)
+        .annotate(state=state_at(now))
+        .select_related("entry")
+        .first()
     )
     if latest is None:
+        return Standing(State.UNSIGNED)
+    if not is_authentic(latest):
+        log.error("sign-off was altered", sign_off=latest.pk)
         return Standing(State.UNSIGNED)
     state = State(latest.state)
     since, until = _span(state, latest)

@@ -47,7 +47,7 @@ def prepare(say: Callable[[str], None]) -> list[Login]:
         put_on_the_site(revision, carla)
     say("tips")
     for tip, _ in composing.load():
-        approve(tip.content, f"tip:{tip.tip_id}", tip, carla)
+        approve(tip.content, tip.tip.subject, tip, carla)
     schedule()
     return logins
 
@@ -56,7 +56,11 @@ def prepare(say: Callable[[str], None]) -> list[Login]:
 def person(username: str, role: str) -> Login:
     """A member of staff with a password nobody has seen before this start."""
     user, _ = User.objects.get_or_create(
-        username=username, defaults={"first_name": username.title()}
+        username=username,
+        defaults={
+            "first_name": username.title(),
+            "email": f"{username}@staff.twitchsite.example",
+        },
     )
     password = secrets.token_urlsafe(9)
     user.is_staff = True
@@ -83,7 +87,10 @@ def clinician() -> Clinician:
 def put_on_the_site(revision: Revision, by: Clinician) -> None:
     """Approve and publish a library text, unless an editor published another."""
     article = revision.article
-    if article.live_revision_id == revision.pk or revision.note != loading.LIBRARY_NOTE:
+    was_withdrawn = article.withdrawn_at is not None
+    if article.live_revision_id == revision.pk or was_withdrawn:
+        return
+    if revision.note != loading.LIBRARY_NOTE:
         return
     if article.kind != Article.Kind.POLICY:
         approve(revision.content, article.subject, revision, by)
@@ -97,7 +104,7 @@ def approve(
     by: Clinician,
 ) -> None:
     """An approval in the demonstration's name, unless the text has a standing."""
-    if standing(revision.digest).publishable:
+    if standing(subject, revision.digest).publishable:
         return
     sign(
         content,

@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "twitchsite.middleware.BodyLimit",
     "twitchsite.middleware.SameOriginGuard",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -145,6 +146,8 @@ def _every(task: str, seconds: float) -> dict[str, object]:
 
 CELERY_BEAT_SCHEDULE = {
     "seal the ledger": _every("ledger.seal", 1),
+    "publish what is due": _every("articles.publish_due", 5),
+    "remind of reviews": _every("review.remind", 3600),
     "resolve sign-ups": _every("newsletter.resolve_sign_ups", 5),
     "start due issues": _every("newsletter.start_due_issues", 5),
     "send what is due": _every("mail.send_due", 5),
@@ -226,7 +229,8 @@ SECURE_HSTS_PRELOAD = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# For staff; `BodyLimit` allows readers far less.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 1024 * 1024
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -1,6 +1,7 @@
 from django import template
 from django.urls import reverse
 
+from articles import catalogue
 from articles.models import Section
 
 register = template.Library()
@@ -15,3 +16,9 @@ def section_nav() -> dict[str, object]:
             for one in Section.objects.all()
         ]
     }
+
+
+@register.inclusion_tag("articles/includes/policy_links.html")
+def policy_links() -> dict[str, object]:
+    """The policies that are published: a footer never leads to a missing page."""
+    return {"policies": catalogue.policies()}

@@ -170,7 +170,7 @@ def test_the_database_refuses_an_issue_without_its_sign_off(
     article()
     revision = tip()
     approve_tip(revision)
-    found = standing(revision.digest).sign_off
+    found = standing(revision.tip.subject, revision.digest).sign_off
     assert found is not None
     fields = {
         "schedule": schedule(),

@@ -71,7 +71,7 @@ def test_one_click_is_two_facts_and_one_mail(policies: None) -> None:
     assert newsletter.wording is not None
     assert newsletter.wording.text["agreement"].endswith("agree to our Terms of Use")
     assert terms.terms_id is not None
-    assert Entry.objects.filter(kind="newsletter.consent").count() == 2
+    assert Entry.objects.filter(kind="newsletter.consent_event").count() == 2
     assert Delivery.objects.count() == 1
     assert not SignUp.objects.exists()
     assert not Recipient.objects.get().may_receive

@@ -38,6 +38,7 @@ def signed(by: Clinician, **changes: object) -> SignOff:
         "verdict": APPROVED,
         "conflicts_of_interest": "none",
         "valid_for": YEAR,
+        "comment": "Read in full.",
         **changes,
     }
     return sign(TEXT, **arguments)  # type: ignore[arg-type]
@@ -46,9 +47,10 @@ def signed(by: Clinician, **changes: object) -> SignOff:
 def test_m1_a_sign_off_covers_exactly_one_text(db: None) -> None:
     signed(carla())
 
-    assert standing(digest(TEXT)).state is State.CURRENT
+    assert standing("article:1", digest(TEXT)).state is State.CURRENT
     assert (
-        standing(digest({**TEXT, "body": "<p>Take 50 mg.</p>"})).state is State.UNSIGNED
+        standing("article:1", digest({**TEXT, "body": "<p>Take 50 mg.</p>"})).state
+        is State.UNSIGNED
     )
 
 
@@ -75,7 +77,7 @@ def test_m2_a_standing_grows_old(db: None, days: int, state: State) -> None:
     sign_off = signed(carla())
     at = sign_off.signed_at + timedelta(days=days)
 
-    now = standing(sign_off.digest, at)
+    now = standing("article:1", sign_off.digest, at)
 
     assert now.state is state
     assert now.publishable is (state in (State.CURRENT, State.DUE_SOON))
@@ -88,10 +90,10 @@ def test_the_latest_verdict_wins(db: None) -> None:
     doctor = carla()
     signed(doctor)
     signed(doctor, verdict=SignOff.Verdict.RETRACTED)
-    assert standing(digest(TEXT)).state is State.RETRACTED
+    assert standing("article:1", digest(TEXT)).state is State.RETRACTED
 
     signed(doctor)
-    assert standing(digest(TEXT)).state is State.CURRENT
+    assert standing("article:1", digest(TEXT)).state is State.CURRENT
 
 
 def test_m2_nobody_signs_their_own_text(db: None) -> None:
@@ -148,6 +150,6 @@ def test_demonstration_clinicians_count_in_the_demonstration_alone(
     signed(carla(demonstration=True))
 
     settings.DEMO = True
-    assert standing(digest(TEXT)).state is State.CURRENT
+    assert standing("article:1", digest(TEXT)).state is State.CURRENT
     settings.DEMO = False
-    assert standing(digest(TEXT)).state is State.UNSIGNED
+    assert standing("article:1", digest(TEXT)).state is State.UNSIGNED

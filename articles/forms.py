@@ -1,0 +1,257 @@
+"""What an editor fills in, and what it means as an article's content."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django import forms
+from django.contrib.admin.widgets import AdminSplitDateTime
+from django.http import QueryDict
+
+from articles.content import CARE_LEVELS
+from articles.editing import Written
+from articles.models import Article, Draft
+from review import Clinician
+
+WIDE = {"class": "vLargeTextField"}
+BODY_HELP = (
+    "HTML with h2 and h3 headings, paragraphs, lists, tables and figures. A citation "
+    'is <sup class="citation"><a href="#ref-1" id="cite-1-1">1</a></sup>; a picture '
+    'is <figure><img src="(its address)" alt="(what it shows)">'
+    "<figcaption>(its caption)</figcaption></figure>. You can paste from a word "
+    "processor: its hidden markup is taken out."
+)
+
+
+class WritingForm(forms.Form):
+    title = forms.CharField(
+        required=False, widget=forms.TextInput({"class": "vTextField"})
+    )
+    summary = forms.CharField(
+        required=False,
+        widget=forms.Textarea({**WIDE, "rows": 3}),
+        help_text="One or two sentences that a worried reader needs first.",
+    )
+    key_points = forms.CharField(
+        required=False,
+        widget=forms.Textarea({**WIDE, "rows": 5}),
+        help_text="One a line.",
+    )
+    body = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea({**WIDE, "rows": 28, "spellcheck": "true"}),
+        help_text=BODY_HELP,
+    )
+    byline = forms.CharField(
+        required=False,
+        max_length=200,
+        widget=forms.TextInput({"class": "vTextField"}),
+        help_text="Who wrote it, as readers see it.",
+    )
+    machine_assisted = forms.BooleanField(
+        required=False,
+        label="Drafted with machine assistance",
+        help_text="Readers are told.",
+    )
+    note = forms.CharField(
+        required=False,
+        max_length=200,
+        widget=forms.TextInput({"class": "vTextField"}),
+        help_text="For colleagues: what you changed, and why.",
+    )
+
+
+class CareCardForm(forms.Form):
+    level = forms.ChoiceField(
+        required=False,
+        choices=[("", "(no card)"), *((one, one.capitalize()) for one in CARE_LEVELS)],
+        help_text="Emergency first, then urgent, then not urgent.",
+    )
+    heading = forms.CharField(
+        required=False, widget=forms.TextInput({"class": "vTextField"})
+    )
+    items = forms.CharField(
+        required=False,
+        widget=forms.Textarea({**WIDE, "rows": 5}),
+        help_text="One a line.",
+    )
+    closing = forms.CharField(
+        required=False, widget=forms.TextInput({"class": "vTextField"})
+    )
+    cites = forms.RegexField(
+        r"^[0-9, ]*$",
+        required=False,
+        help_text="Numbers of references, with commas.",
+        error_messages={"invalid": "Write numbers with commas between them: 1, 3."},
+    )
+
+    def content(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        return {
+            "level": data["level"],
+            "heading": data["heading"],
+            "items": lines(data["items"]),
+            "closing": data["closing"],
+            "cites": [int(one) for one in data["cites"].replace(",", " ").split()],
+        }
+
+
+class ReferenceForm(forms.Form):
+    number = forms.IntegerField(required=False, min_value=1)
+    publisher = forms.CharField(required=False)
+    title = forms.CharField(
+        required=False, widget=forms.TextInput({"class": "vTextField"})
+    )
+    url = forms.CharField(
+        required=False, label="URL", widget=forms.TextInput({"class": "vTextField"})
+    )
+    year = forms.CharField(required=False, max_length=10)
+    doi = forms.CharField(required=False, label="DOI")
+    pmid = forms.CharField(required=False, label="PMID")
+
+    def content(self) -> dict[str, Any]:
+        return {**self.cleaned_data, "number": self.cleaned_data["number"] or 0}
+
+
+CareCards = forms.formset_factory(CareCardForm, extra=1, max_num=10)
+References = forms.formset_factory(ReferenceForm, extra=2, max_num=100)
+
+
+class Writing:
+    """The page on which a draft is written: one form and two lists of forms."""
+
+    def __init__(self, draft: Draft, data: QueryDict | None = None) -> None:
+        content = draft.content
+        self.form = WritingForm(
+            data,
+            initial={
+                **{name: content[name] for name in ("title", "summary", "body")},
+                "key_points": "\n".join(content["key_points"]),
+                "byline": draft.byline,
+                "machine_assisted": draft.machine_assisted,
+                "note": draft.note,
+            },
+        )
+        self.care_cards = CareCards(
+            data,
+            prefix="care",
+            initial=[
+                {
+                    **card,
+                    "items": "\n".join(card["items"]),
+                    "cites": ", ".join(map(str, card["cites"])),
+                }
+                for card in content["care_cards"]
+            ],
+        )
+        self.references = References(
+            data, prefix="references", initial=content["references"]
+        )
+
+    def is_valid(self) -> bool:
+        """Asks all three, so that every field's complaint is shown at once."""
+        parts = (self.form, self.care_cards, self.references)
+        return [part.is_valid() for part in parts].count(False) == 0
+
+    def written(self) -> Written:
+        """What was typed; an emptied card or reference is gone."""
+        data = self.form.cleaned_data
+        cards = [one.content() for one in self.care_cards if one.cleaned_data]
+        references = [one.content() for one in self.references if one.cleaned_data]
+        return Written(
+            content={
+                "title": data["title"],
+                "summary": data["summary"],
+                "key_points": lines(data["key_points"]),
+                "body": data["body"],
+                "care_cards": [one for one in cards if one["level"]],
+                "references": [one for one in references if one["title"]],
+            },
+            byline=data["byline"],
+            machine_assisted=data["machine_assisted"],
+            note=data["note"],
+        )
+
+
+def lines(text: str) -> list[str]:
+    return [one.strip() for one in text.splitlines() if one.strip()]
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(widget=forms.Textarea({**WIDE, "rows": 4}))
+
+
+class WithdrawForm(ReasonForm):
+    reason = forms.CharField(
+        widget=forms.Textarea({**WIDE, "rows": 4}),
+        help_text="Readers who come looking see this.",
+    )
+    replaced_by = forms.ModelChoiceField(
+        Article.objects.none(),
+        required=False,
+        label="Send readers to",
+        help_text="Instead of telling them that the page is gone.",
+    )
+
+    def __init__(self, *args: Any, article: Article, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        others = Article.objects.published().exclude(pk=article.pk).order_by("slug")
+        self.fields["replaced_by"].queryset = others  # type: ignore[attr-defined]
+
+
+class NoteForm(forms.Form):
+    note = forms.CharField(
+        widget=forms.Textarea({**WIDE, "rows": 4}),
+        help_text="What was wrong and what is right. It stands on the page with "
+        "today’s date and can’t be taken back.",
+    )
+
+
+class AddressForm(forms.Form):
+    slug = forms.SlugField(
+        label="New address", help_text="Small letters and hyphens, as in eyelid-twitch."
+    )
+
+
+class SubmitForm(forms.Form):
+    assignee = forms.ModelChoiceField(
+        Clinician.objects.none(),
+        required=False,
+        empty_label="Any clinician",
+        help_text="They get a mail.",
+    )
+    due_on = forms.DateField(
+        required=False,
+        label="Wanted by",
+        widget=forms.DateInput({"type": "date"}),
+    )
+    note = forms.CharField(
+        required=False,
+        widget=forms.Textarea({**WIDE, "rows": 4}),
+        help_text="What the clinician should know.",
+    )
+
+    def __init__(self, *args: Any, authors: list[int], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fit = Clinician.objects.able_to_sign().exclude(user__in=authors)
+        self.fields["assignee"].queryset = fit  # type: ignore[attr-defined]
+
+
+class ScheduleForm(forms.Form):
+    planned_for = forms.SplitDateTimeField(
+        required=False,
+        label="At (UTC)",
+        widget=AdminSplitDateTime,
+        help_text="Leave it empty to publish as soon as a clinician approves the text.",
+    )
+
+    def clean_planned_for(self) -> datetime | None:
+        planned: datetime | None = self.cleaned_data["planned_for"]
+        return planned.astimezone(UTC) if planned else None
+
+
+class UploadForm(forms.Form):
+    picture = forms.FileField(
+        help_text="JPEG, PNG, WebP or AVIF, up to 10 MB and 40 megapixels. It is "
+        "stored anew in several sizes, without what the camera wrote into it."
+    )

@@ -1,0 +1,76 @@
+"""Pictures: taken in once, re-encoded, named by their bytes, never changed."""
+
+from collections.abc import Sequence
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from articles import encoding
+from articles.content import Shown
+from articles.models import Picture
+from ledger import attest
+
+
+@transaction.atomic
+def take_in(upload: bytes, *, by: User) -> Picture:
+    """The picture that `upload` shows, with its renditions; the same twice is one.
+
+    Raises `encoding.BadPicture` with a sentence for the person who uploaded it.
+    """
+    first, *others = encoding.encode(upload)
+    known = Picture.objects.filter(digest=first.digest).first()
+    if known:
+        return known
+    main = _keep(first, by=by, rendition_of=None)
+    for rendition in others:
+        if not Picture.objects.filter(digest=rendition.digest).exists():
+            _keep(rendition, by=by, rendition_of=main)
+    return main
+
+
+def keep_drawing(digest: str, content: bytes, width: int, height: int) -> None:
+    """One of the library's own SVG figures; safe to repeat."""
+    if not Picture.objects.filter(digest=digest).exists():
+        attest(
+            Picture(
+                digest=digest,
+                media_type=Picture.Type.SVG,
+                content=content,
+                width=width,
+                height=height,
+            )
+        )
+
+
+def shown(digest: str) -> Sequence[Shown]:
+    """The picture's renditions, the one to fall back on first; empty: unknown."""
+    main = Picture.objects.filter(digest=digest, rendition_of=None).first()
+    if main is None:
+        return []
+    others = main.renditions.defer("content").order_by("media_type", "width")
+    return [
+        Shown(
+            digest=one.digest,
+            ending=Picture.ENDINGS[one.media_type],
+            media_type=one.media_type,
+            width=one.width,
+            height=one.height,
+        )
+        for one in (main, *others)
+    ]
+
+
+def _keep(
+    rendition: encoding.Rendition, *, by: User, rendition_of: Picture | None
+) -> Picture:
+    return attest(
+        Picture(
+            digest=rendition.digest,
+            media_type=rendition.media_type,
+            content=rendition.content,
+            width=rendition.width,
+            height=rendition.height,
+            rendition_of=rendition_of,
+            uploaded_by=by,
+        )
+    )

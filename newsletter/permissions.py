@@ -1,0 +1,14 @@
+"""Who may do what to tips (docs/roles.md)."""
+
+from django.contrib.auth.models import User
+
+from newsletter.models import TipRevision
+
+
+def may_revise(user: User) -> bool:
+    return user.has_perm("newsletter.add_tiprevision")
+
+
+def may_submit(user: User, revision: TipRevision) -> bool:
+    """Newsletter managers and whoever may submit any text."""
+    return may_revise(user) or user.has_perm("articles.submit")

@@ -1,0 +1,63 @@
+"""Nobody forgets a review: 30 days before it runs out, on the day, then monthly."""
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from review import emails
+from review.models import Clinician, ReviewRequest, SignOff, TextInUse
+from review.requesting import request
+from review.standing_of import DUE_SOON, standing
+
+MONTH = timedelta(days=30)
+
+
+def remind(at: datetime | None = None) -> int:
+    """Open the reviews that are coming due and tell people; how many mails.
+
+    Safe to repeat: a stage is told once. After a time without a worker only the
+    newest stage is told, not every one that was missed.
+    """
+    now = at or timezone.now()
+    return sum(_remind_of(text, now) for text in TextInUse.objects.order_by("pk"))
+
+
+def _remind_of(text: TextInUse, now: datetime) -> int:
+    found = standing(text.subject, text.digest, now).sign_off
+    if found is None or found.verdict != SignOff.Verdict.APPROVED:
+        return 0
+    stage = stage_of(found.valid_until, now)
+    if stage is None:
+        return 0
+    return emails.due(text, found, stage, _renewal(text, found, now))
+
+
+def stage_of(valid_until: datetime, now: datetime) -> int | None:
+    """0 in the last 30 days, 1 from the day it ran out, then one more each month."""
+    if now < valid_until - DUE_SOON:
+        return None
+    if now < valid_until:
+        return 0
+    return 1 + (now - valid_until) // MONTH
+
+
+def _renewal(text: TextInUse, last: SignOff, now: datetime) -> ReviewRequest:
+    """The request to sign the same text again; the last signer's, if they still can."""
+    waiting = ReviewRequest.objects.open().filter(
+        subject=text.subject, digest=text.digest
+    )
+    return waiting.first() or request(
+        text.content,
+        subject=text.subject,
+        title=text.title,
+        url=text.url,
+        authors=text.author_ids,
+        assignee=_still_fit(last.clinician, now),
+        due_on=last.valid_until.date(),
+        note="The last review of this text runs out. Please look at it again.",
+    )
+
+
+def _still_fit(clinician: Clinician, now: datetime) -> Clinician | None:
+    fit = clinician.credential_expires_at > now and clinician.user.is_active
+    return clinician if fit else None
