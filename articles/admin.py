@@ -41,6 +41,16 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Article
         fields = ["slug", "section", "kind", "aliases", "codes", "read_next"]
+        widgets = {
+            name: forms.Textarea({"class": "vLargeTextField", "rows": 3})
+            for name in ("aliases", "codes", "read_next")
+        }
+        help_texts = {
+            "slug": "The address: small letters and hyphens, as in eyelid-twitch.",
+            "aliases": "Other names that readers look for, with commas between them.",
+            "codes": "As in ICD-10-CM G51.4, with commas between them.",
+            "read_next": "Addresses of articles, with commas, in this order.",
+        }
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]

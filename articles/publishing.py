@@ -15,6 +15,13 @@ from review import State, hold, put_in_use, standing, take_out_of_use
 
 OPERATOR_PLACE = "{{operator:"
 Act = PublishingEvent.Act
+WHY_NOT = {
+    State.UNSIGNED: "no clinician has approved it yet. Submit it for review.",
+    State.CHANGES_REQUESTED: "a clinician asked for changes.",
+    State.OVERDUE: "its approval has run out. Submit it for review again.",
+    State.LAPSED: "its approval ran out long ago. Submit it for review again.",
+    State.RETRACTED: "a clinician took the approval back.",
+}
 
 
 class NotSignedOff(Refused):
@@ -69,7 +76,7 @@ def refuse_unpublishable(revision: Revision, at: datetime) -> None:
     # From the text itself: a row that somebody altered has no sign-off.
     found = standing(revision.article.subject, revision.text_digest(), at)
     if not found.publishable:
-        raise NotSignedOff(f"{revision} can't be published: it is {found.state.label}.")
+        raise NotSignedOff(f"This text can’t be published: {WHY_NOT[found.state]}")
 
 
 @transaction.atomic

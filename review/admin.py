@@ -86,9 +86,9 @@ class ReviewRequestAdmin(ReadOnlyDesk):
         *("requested_by", "requested_at", "newer", "digest"),
     )
 
-    @admin.display(description="a newer draft exists", boolean=True)
-    def newer(self, request: ReviewRequest) -> bool:
-        return request.newer_text_at is not None
+    @admin.display(description="a newer draft exists")
+    def newer(self, request: ReviewRequest) -> str:
+        return "yes" if request.newer_text_at else "no"
 
     @admin.display(description="where it is worked on")
     def where(self, request: ReviewRequest) -> SafeString:

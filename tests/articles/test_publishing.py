@@ -65,7 +65,7 @@ def approve(revision: Revision, verdict: Any = SignOff.Verdict.APPROVED) -> None
 def test_an_unsigned_text_is_not_published(db: None) -> None:
     revision, _ = revise(make_article(), TEXT, by=None)
 
-    with pytest.raises(NotSignedOff, match="Unsigned"):
+    with pytest.raises(NotSignedOff, match="no clinician"):
         publish(revision)
 
     assert catalogue.published_cards() == []
@@ -101,7 +101,7 @@ def test_a_retracted_text_is_not_published(db: None) -> None:
     approve(revision)
     approve(revision, SignOff.Verdict.RETRACTED)
 
-    with pytest.raises(NotSignedOff, match="Retracted"):
+    with pytest.raises(NotSignedOff, match="took the approval back"):
         publish(revision)
 
 
