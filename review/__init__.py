@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from review.content import canonical as canonical
     from review.content import digest as digest
+    from review.content import digest_of_stored as digest_of_stored
     from review.diffing import Difference as Difference
     from review.diffing import compare as compare
     from review.models import Clinician as Clinician
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _DOOR = {
     "canonical": "content",
     "digest": "content",
+    "digest_of_stored": "content",
     "Difference": "diffing",
     "compare": "diffing",
     "Clinician": "models",

@@ -21,3 +21,12 @@ def canonical(content: Content) -> bytes:
 def digest(content: Content) -> str:
     """SHA-256 of `canonical(content)`, hexadecimal."""
     return sha256(canonical(content)).hexdigest()
+
+
+def digest_of_stored(content: object) -> str:
+    """`digest`, or "" where a row holds nothing that could be signed: it was blanked,
+    or altered into something that has no canonical form."""
+    try:
+        return digest(content)  # type: ignore[arg-type]
+    except (AttributeError, TypeError, ValueError):
+        return ""
