@@ -163,7 +163,8 @@ class Writing:
                 "title": data["title"],
                 "summary": data["summary"],
                 "key_points": lines(data["key_points"]),
-                "body": data["body"],
+                # Browsers send CRLF; what was not changed must stay the same.
+                "body": data["body"].replace("\r\n", "\n"),
                 "care_cards": [one for one in cards if one["level"]],
                 "references": [one for one in references if one["title"]],
             },

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from ledger import ReadOnlyAdmin, is_redacted
@@ -15,7 +15,7 @@ from newsletter.models import (
     TipRevision,
     Wording,
 )
-from review import DeskAdmin, ReadOnlyDesk, admin_url, compare, standing
+from review import DeskAdmin, ReadOnlyDesk, State, admin_url, compare, standing
 
 
 @admin.register(HealthTip)
@@ -25,20 +25,15 @@ class HealthTipAdmin(DeskAdmin):
     change_form_template = "admin/newsletter/healthtip/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[HealthTip]:
-        newest = TipRevision.objects.order_by("-number")
-        return HealthTip.objects.prefetch_related(
-            Prefetch("revisions", newest, to_attr="newest_first")
-        )
+        return HealthTip.objects.with_newest()
 
     @admin.display(description="newest text")
     def newest(self, tip: Any) -> str:
-        last = next(iter(tip.newest_first), None)
-        return str(last.content.get("subject", "(redacted)")) if last else "–"
+        return tip.newest_subject or "(nothing written yet)"
 
-    @admin.display(description="review of the newest text")
+    @admin.display(description="review of the newest text", ordering="standing")
     def review(self, tip: Any) -> str:
-        last = next(iter(tip.newest_first), None)
-        return str(standing_of(last)) if last else "–"
+        return str(State(tip.standing).label)
 
     def facts(self, request: HttpRequest, obj: HealthTip) -> dict[str, Any]:
         return {

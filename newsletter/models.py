@@ -4,12 +4,12 @@ from uuid import uuid4
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Cast, Concat, Now
 from django.utils import timezone
 
 from ledger import Attested
-from review import digest
+from review import digest_of_stored, state_of
 
 HEXADECIMAL = r"^[0-9a-f]{64}$"
 
@@ -173,12 +173,26 @@ class ConsentContext(models.Model):
         return f"context of {self.event_id}"
 
 
+class HealthTipQuerySet(models.QuerySet["HealthTip"]):
+    def with_newest(self, at: datetime | None = None) -> Self:
+        """Each with `newest_subject` and `standing` of its newest text, if any."""
+        newest = TipRevision.objects.filter(tip=OuterRef("pk")).order_by("-number")
+        number = Cast(OuterRef("pk"), models.CharField())
+        subject = Concat(Value("tip:"), number, output_field=models.CharField())
+        return self.annotate(
+            newest_subject=Subquery(newest.values("content__subject")[:1]),
+            newest_digest=Subquery(newest.values("digest")[:1]),
+        ).annotate(standing=state_of(subject, OuterRef("newest_digest"), at))
+
+
 class HealthTip(models.Model):
     """A tip in the queue; its texts are revisions."""
 
     slug = models.SlugField(unique=True)
     position = models.PositiveIntegerField(default=0, help_text="Sent in this order.")
     topics = ArrayField(models.CharField(max_length=30), default=list, blank=True)
+
+    objects = HealthTipQuerySet.as_manager()
 
     class Meta:
         ordering = ["position", "slug"]
@@ -223,7 +237,7 @@ class TipRevision(Attested):
 
     def text_digest(self) -> str:
         """Of the text as it stands in the row: what a mail carries, and so believes."""
-        return digest(self.content) if "format" in self.content else ""
+        return digest_of_stored(self.content)
 
 
 class Schedule(models.Model):

@@ -21,6 +21,7 @@ class VerdictForm(forms.Form):
             (SignOff.Verdict.CHANGES_REQUESTED, "I ask for changes"),
         ],
         widget=forms.RadioSelect,
+        error_messages={"required": "Choose one of the two."},
     )
     comment = forms.CharField(
         required=False,
@@ -33,6 +34,7 @@ class VerdictForm(forms.Form):
         widget=forms.Textarea({**WIDE, "rows": 2}),
         help_text="Whoever pays you, owns shares, or stands near the subject. Write "
         "“none” if there are none. Readers can see it.",
+        error_messages={"required": "Say which you have, or “none”."},
     )
     months = forms.ChoiceField(
         label="Holds for",

@@ -15,6 +15,13 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name="signoff",
+            options={
+                "verbose_name": "sign-off",
+                "permissions": [("sign", "Can sign, request changes and retract")],
+            },
+        ),
         migrations.CreateModel(
             name="ReviewRequest",
             fields=[
