@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from ledger import is_redacted
 from review import emails
 from review.models import Clinician, ReviewRequest, SignOff, TextInUse
 from review.requesting import request
@@ -23,6 +24,9 @@ def remind(at: datetime | None = None) -> int:
 
 
 def _remind_of(text: TextInUse, now: datetime) -> int:
+    if is_redacted(text):
+        # Nobody can read it, so nobody can sign it again.
+        return 0
     found = standing(text.subject, text.digest, now).sign_off
     if found is None or found.verdict != SignOff.Verdict.APPROVED:
         return 0
@@ -55,6 +59,8 @@ def _renewal(text: TextInUse, last: SignOff, now: datetime) -> ReviewRequest:
         assignee=_still_fit(last.clinician, now),
         due_on=last.valid_until.date(),
         note="The last review of this text runs out. Please look at it again.",
+        # The reminder itself says so.
+        tell=False,
     )
 
 

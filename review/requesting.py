@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from ledger import TakenAway, refuse_taken_away
 from review import emails
 from review.content import Content, digest
 from review.models import Clinician, ReviewRequest, TextInUse
@@ -24,12 +25,13 @@ def request(
     assignee: Clinician | None = None,
     due_on: date | None = None,
     note: str = "",
+    tell: bool = True,
 ) -> ReviewRequest:
-    """Ask for a verdict on exactly this content; the assignee gets a mail.
+    """Ask for a verdict on exactly this content; the assignee gets a mail (`tell`).
 
     A request that waits for the same text already is that request: asked again, it
     takes over assignee, date and note where they are given. Raises NotAllowedToSign
-    for an assignee who wrote part of the text or can't sign.
+    for an assignee who wrote part of the text or can't sign, and for a redacted text.
     """
     hold(subject)
     if assignee:
@@ -48,13 +50,17 @@ def request(
             "due_on": due_on,
         },
     )
+    try:
+        refuse_taken_away(found.digest)
+    except TakenAway as error:
+        raise NotAllowedToSign(str(error)) from error
     if not made:
         found.note = note or found.note
         found.due_on = due_on or found.due_on
         found.author_ids = sorted({*found.author_ids, *authors})
         found.save(update_fields=["note", "due_on", "author_ids"])
     if assignee and assignee.pk != found.assignee_id:
-        _give_to(found, assignee)
+        _give_to(found, assignee, tell=tell)
     return found
 
 
@@ -115,8 +121,11 @@ def note_newer_text(
 def put_in_use(
     content: Content, *, subject: str, title: str, url: str, authors: list[int]
 ) -> None:
-    """Readers get this text from now on: reminders look after its review."""
-    TextInUse.objects.update_or_create(
+    """Readers get this text from now on: reminders look after its review.
+
+    Raises ledger.TakenAway for a redacted text.
+    """
+    text, _ = TextInUse.objects.update_or_create(
         subject=subject,
         defaults={
             "title": title,
@@ -127,6 +136,7 @@ def put_in_use(
             "since": timezone.now(),
         },
     )
+    refuse_taken_away(text.digest)
 
 
 def take_out_of_use(subject: str) -> None:
@@ -140,10 +150,11 @@ def _open(waiting: ReviewRequest) -> ReviewRequest:
     return locked
 
 
-def _give_to(waiting: ReviewRequest, to: Clinician) -> None:
+def _give_to(waiting: ReviewRequest, to: Clinician, *, tell: bool = True) -> None:
     waiting.assignee = to
     waiting.save(update_fields=["assignee"])
-    emails.requested(waiting, to, timezone.now())
+    if tell:
+        emails.requested(waiting, to, timezone.now())
 
 
 def _refuse_unfit(clinician: Clinician, authors: list[int]) -> None:
