@@ -7,107 +7,213 @@
     care_cards  [{level, heading, items [text], closing, cites [number]}]
     references  [{number, publisher, title, url, year, doi, pmid}]
 
-Pictures are in the body by their digest, so their bytes are covered too. Section, slug,
-aliases, read next, byline and templates are furniture and stand outside.
+Pictures are in the body by their digests, so their bytes are covered too. Section,
+slug, aliases, read next, byline and templates are furniture and stand outside.
 """
 
 import re
 from typing import Any
 
-import nh3
+from articles.body import Renditions as Renditions
+from articles.body import Shown as Shown
+from articles.body import any_picture, citations
+from articles.body import contents as contents
+from articles.body import heading_id as heading_id
+from articles.body import prepare_body as prepare_body
+from articles.cleaning import BadContent as BadContent
+from articles.cleaning import tidy
 
 FORMAT = "article/1"
+MOST_LINES = 20
 CARE_LEVELS = ("emergency", "urgent", "non-urgent")
 
-_TAGS = {
-    *("h2", "h3", "p", "ul", "ol", "li", "strong", "em", "a", "sup", "sub", "br"),
-    *("table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "img"),
-    *("blockquote", "abbr"),
+_FIELDS = {
+    *("format", "title", "summary", "key_points", "body", "care_cards", "references"),
 }
-_ATTRIBUTES = {
-    "a": {"href", "id"},
-    "h2": {"id"},
-    "h3": {"id"},
-    "img": {"src", "alt", "width", "height"},
-    "th": {"scope", "colspan", "rowspan"},
-    "td": {"colspan", "rowspan"},
-    "abbr": {"title"},
-    "ol": {"start"},
-}
-_CLASSES = {"sup": {"citation"}}
-_PICTURE = re.compile(r"/pictures/[0-9a-f]{64}\.[a-z]+")
-_HEADING = re.compile(r"<(h[23])(?: id=\"[^\"]*\")?>(.*?)</\1>", re.DOTALL)
-_TAG = re.compile(r"<[^>]+>")
+_CARD = {"level", "heading", "items", "closing", "cites"}
+_REFERENCE = {"number", "publisher", "title", "url", "year", "doi", "pmid"}
+_BLANKS = re.compile(r"[ \t\n]+")
+# Not only https: a few of the sources exist nowhere else.
+_URL = re.compile(r"https?://[^\s/\\?#@<>\"]+(?:[/?#][^\s<>\"]*)?")
+_YEAR = re.compile(r"[12][0-9]{3}")
+_DOI = re.compile(r"10\.[0-9]{4,9}/[^\s<>\"]+")
+_PMID = re.compile(r"[1-9][0-9]{0,8}")
 
 
-class BadContent(ValueError):
-    """The text can't become a revision; the message says what to mend."""
+def checked(
+    content: dict[str, Any], *, renditions: Renditions = any_picture
+) -> dict[str, Any]:
+    """`content` as it will be stored: texts tidy, body prepared, nothing missing.
 
-
-def prepare_body(html: str) -> str:
-    """`html` as it will be stored, signed and printed; idempotent.
-
-    Scripts, styles, unknown tags and links other than https, relative and #fragment
-    go; headings get ids. Raises BadContent for a picture without alt text or from
-    elsewhere.
+    Checking it again changes nothing. Raises BadContent with all that is to be mended.
     """
-    clean = nh3.clean(
-        html,
-        tags=_TAGS,
-        attributes=_ATTRIBUTES,
-        allowed_classes=_CLASSES,
-        url_schemes={"https"},
-        link_rel=None,
-        strip_comments=True,
-    )
-    _check_pictures(clean)
-    return _with_heading_ids(clean)
+    checker = _Checker()
+    prepared = checker.content(content)
+    try:
+        prepared["body"] = prepare_body(checker.html(content), renditions)
+    except BadContent as refused:
+        checker.problems += refused.problems
+    else:
+        checker.check_body(prepared)
+    if checker.problems:
+        raise BadContent(*dict.fromkeys(checker.problems))
+    return prepared
 
 
-def _check_pictures(html: str) -> None:
-    for tag in re.findall(r"<img[^>]*>", html):
-        source = re.search(r'src="([^"]*)"', tag)
-        if source is None or not _PICTURE.fullmatch(source[1]):
-            raise BadContent("A picture must come from this site's own pictures.")
-        if 'alt="' not in tag:
-            raise BadContent("A picture needs alt text (or an empty one: decorative).")
+class _Checker:
+    """Brings fields into their stored form and collects what is wrong with them."""
 
+    def __init__(self) -> None:
+        self.problems: list[str] = []
 
-def _with_heading_ids(html: str) -> str:
-    seen: set[str] = set()
+    def content(self, given: dict[str, Any]) -> dict[str, Any]:
+        """All but the body."""
+        self.check_keys(given, _FIELDS, "content")
+        if given.get("format", FORMAT) != FORMAT:
+            self.problems.append(f"The format must be {FORMAT}.")
+        return {
+            "format": FORMAT,
+            "title": self.needed(given.get("title"), "title", 120),
+            "summary": self.needed(given.get("summary"), "summary", 300),
+            "key_points": self.texts(given.get("key_points"), "key point"),
+            "care_cards": [
+                self.card(card, f"care card {place}")
+                for place, card in self.entries(given.get("care_cards"), "care cards")
+            ],
+            "references": [
+                self.reference(reference, place)
+                for place, reference in self.entries(
+                    given.get("references"), "references"
+                )
+            ],
+        }
 
-    def numbered(match: re.Match[str]) -> str:
-        base = heading_id(match[2])
-        name, count = base, 1
-        while name in seen:
-            count += 1
-            name = f"{base}-{count}"
-        seen.add(name)
-        return f'<{match[1]} id="{name}">{match[2]}</{match[1]}>'
+    @staticmethod
+    def html(given: dict[str, Any]) -> str:
+        body = given.get("body")
+        if isinstance(body, str):
+            return body
+        raise BadContent("The body is missing.")
 
-    return _HEADING.sub(numbered, html)
+    def check_body(self, prepared: dict[str, Any]) -> None:
+        if not prepared["body"].strip():
+            self.problems.append("The body is empty.")
+        known = {reference["number"] for reference in prepared["references"]}
+        cited = {"The body": citations(prepared["body"])}
+        for place, card in enumerate(prepared["care_cards"], 1):
+            cited[f"Care card {place}"] = set(card["cites"])
+        for where, numbers in cited.items():
+            for number in sorted(numbers - known):
+                self.problems.append(
+                    f"{where} cites reference {number}, which is not in the list."
+                )
 
+    def card(self, given: dict[str, Any], name: str) -> dict[str, Any]:
+        self.check_keys(given, _CARD, name)
+        level = given.get("level")
+        if level not in CARE_LEVELS:
+            self.problems.append(
+                f"{name.capitalize()}: {level!r} is no level of care. "
+                f"It must be one of {', '.join(CARE_LEVELS)}."
+            )
+        items = self.texts(given.get("items"), f"{name}, item")
+        if not items:
+            self.problems.append(f"{name.capitalize()} needs at least one item.")
+        return {
+            "level": level,
+            "heading": self.needed(given.get("heading"), f"{name}, heading", 120),
+            "items": items,
+            "closing": self.text(given.get("closing"), f"{name}, closing", 300),
+            "cites": self.numbers(given.get("cites"), f"{name}, cites"),
+        }
 
-def heading_id(title: str) -> str:
-    """The fragment of a heading: lower-case words joined by hyphens."""
-    words = re.findall(r"[a-z0-9]+", _TAG.sub("", title).lower())
-    return "-".join(words) or "part"
+    def reference(self, given: dict[str, Any], place: int) -> dict[str, Any]:
+        name = f"reference {place}"
+        self.check_keys(given, _REFERENCE, name)
+        # True is an int, and no number.
+        if given.get("number") != place or type(given["number"]) is not int:
+            self.problems.append(
+                f"The number of {name} must be {place}: references are numbered from "
+                "1, without a gap."
+            )
+        return {
+            "number": place,
+            "publisher": self.text(given.get("publisher"), f"{name}, publisher", 200),
+            "title": self.needed(given.get("title"), f"{name}, title", 400),
+            "url": self.shaped(given, name, "url", _URL, "start with https://"),
+            "year": self.shaped(given, name, "year", _YEAR, "have four digits"),
+            "doi": self.shaped(given, name, "doi", _DOI, "look like 10.1000/abc"),
+            "pmid": self.shaped(given, name, "pmid", _PMID, "be a number"),
+        }
 
+    def shaped(
+        self,
+        given: dict[str, Any],
+        name: str,
+        key: str,
+        shape: re.Pattern[str],
+        wanted: str,
+    ) -> str:
+        """A text of this shape, or an empty one."""
+        text = self.text(given.get(key), f"{name}, {key}", 600)
+        if text and not shape.fullmatch(text):
+            self.problems.append(
+                f"The {name}, {key} must {wanted}, or stay empty: “{text[:80]}”."
+            )
+        return text
 
-def contents(body: str) -> list[dict[str, str]]:
-    """The headings of `body` that the list of contents names: {id, title}."""
-    return [
-        {"id": found[1], "title": _TAG.sub("", found[2])}
-        for found in re.finditer(r'<h2 id="([^"]+)">(.*?)</h2>', body, re.DOTALL)
-    ]
+    def needed(self, value: Any, name: str, longest: int) -> str:
+        text = self.text(value, name, longest)
+        if not text and (value is None or isinstance(value, str)):
+            self.problems.append(f"The {name} is missing.")
+        return text
 
+    def text(self, value: Any, name: str, longest: int) -> str:
+        """One line of text, tidy; None is an empty one."""
+        if not isinstance(value, str | None):
+            self.problems.append(f"The {name} must be a text.")
+            return ""
+        line = _BLANKS.sub(" ", tidy(value or "")).strip()
+        if len(line) > longest:
+            self.problems.append(
+                f"The {name} has {len(line)} characters; it may have {longest}."
+            )
+        return line
 
-def checked(content: dict[str, Any]) -> dict[str, Any]:
-    """`content` with its body prepared. Raises BadContent with what is missing."""
-    for field in ("title", "summary"):
-        if not str(content.get(field, "")).strip():
-            raise BadContent(f"The {field} is missing.")
-    for card in content.get("care_cards", []):
-        if card["level"] not in CARE_LEVELS:
-            raise BadContent(f"{card['level']!r} is no level of care.")
-    return {**content, "format": FORMAT, "body": prepare_body(content["body"])}
+    def texts(self, values: Any, name: str) -> list[str]:
+        """At most 20 lines of text; empty ones are dropped."""
+        lines = [
+            self.text(value, f"{name} {place}", 300)
+            for place, value in enumerate(self.listed(values, f"{name}s"), 1)
+        ]
+        kept = [line for line in lines if line]
+        if len(kept) > MOST_LINES:
+            self.problems.append(
+                f"There are {len(kept)} {name}s; there may be {MOST_LINES}."
+            )
+        return kept
+
+    def numbers(self, values: Any, name: str) -> list[int]:
+        found = self.listed(values, name)
+        if all(type(value) is int for value in found):
+            return found
+        self.problems.append(f"The {name} must be numbers of references.")
+        return []
+
+    def entries(self, values: Any, name: str) -> list[tuple[int, dict[str, Any]]]:
+        found = self.listed(values, name)
+        if all(isinstance(value, dict) for value in found):
+            return list(enumerate(found, 1))
+        self.problems.append(f"The {name} must be made of fields.")
+        return []
+
+    def listed(self, values: Any, name: str) -> list[Any]:
+        """A list; None is an empty one."""
+        if isinstance(values, list | tuple | None):
+            return list(values or [])
+        self.problems.append(f"The {name} must be a list.")
+        return []
+
+    def check_keys(self, given: dict[str, Any], known: set[str], name: str) -> None:
+        for key in sorted(map(str, given.keys() - known)):
+            self.problems.append(f"The {name} has an unknown field “{key[:40]}”.")
