@@ -3,7 +3,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.response import TemplateResponse
@@ -27,7 +27,7 @@ from articles.models import (
 )
 from articles.refusals import Refused
 from ledger import ReadOnlyAdmin, is_redacted
-from review import DeskAdmin, ReadOnlyDesk, State, admin_url, compare
+from review import DeskAdmin, ReadOnlyDesk, State, admin_url, compare, posted
 
 KIND_IS_FIXED = "An article keeps the kind it was made with. Make another article."
 
@@ -86,17 +86,14 @@ class ArticleAdmin(DeskAdmin):
     search_fields = ["slug", "aliases"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Article]:
-        newest = Revision.objects.order_by("-number")
-        return (
-            Article.objects.with_standing()
-            .select_related("section", "live_revision")
-            .prefetch_related(Prefetch("revisions", newest, to_attr="newest_first"))
-        )
+        articles = Article.objects.with_standing().with_newest_title()
+        return articles.select_related("section", "live_revision")
 
     @admin.display(description="title", ordering="slug")
     def name(self, article: Any) -> str:
-        shown = article.live_revision or next(iter(article.newest_first), None)
-        return shown.title if shown else "(nothing written yet)"
+        if article.live_revision:
+            return str(article.live_revision.title)
+        return article.newest_title or "(nothing written yet)"
 
     @admin.display(description="on the site")
     def on_the_site(self, article: Article) -> str:
@@ -153,7 +150,8 @@ class ArticleAdmin(DeskAdmin):
     ) -> HttpResponse:
         obj = self.get_object(request, object_id)
         asked = request.POST.get("kind")
-        if obj and asked and asked != obj.kind:
+        may = obj is not None and self.has_change_permission(request, obj)
+        if obj and may and asked and asked != obj.kind:
             messages.error(request, KIND_IS_FIXED)
             return HttpResponseRedirect(admin_url(obj))
         return super().change_view(request, object_id, form_url, extra_context)
@@ -252,6 +250,9 @@ class DraftAdmin(DeskAdmin):
     list_display = ["article", "editor", "updated_at"]
     list_select_related = ["article", "editor"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Draft]:
+        return permissions.drafts_open_to(desk.person(request))
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Drafts are started on their article's page."""
         return False
@@ -266,7 +267,9 @@ class DraftAdmin(DeskAdmin):
     def has_view_permission(
         self, request: HttpRequest, obj: Draft | None = None
     ) -> bool:
-        return super().has_view_permission(request, None)
+        if obj is None:
+            return super().has_view_permission(request)
+        return permissions.may_change_draft(desk.person(request), obj)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.preview)
@@ -288,7 +291,7 @@ class DraftAdmin(DeskAdmin):
         )
         if not self.has_change_permission(request, draft):
             raise PermissionDenied
-        writing = Writing(draft, request.POST or None)
+        writing = Writing(draft, posted(request))
         problems: list[str] = []
         extra: dict[str, Any] = {}
         if request.method == "POST":
@@ -399,7 +402,7 @@ class PictureAdmin(DeskAdmin):
     ) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = UploadForm(request.POST or None, request.FILES or None)
+        form = UploadForm(posted(request), request.FILES or None)
         if request.method == "POST" and form.is_valid():
             try:
                 upload = form.cleaned_data["picture"].read()

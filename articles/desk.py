@@ -20,7 +20,7 @@ from articles.forms import (
 from articles.models import Article, Draft, Revision, ScheduledPublication
 from articles.refusals import Refused
 from articles.submitting import submit
-from review import DeskAdmin, Verb, admin_url, standing
+from review import DeskAdmin, Verb, admin_url, posted, standing
 
 Data = dict[str, Any]
 
@@ -46,8 +46,9 @@ class Write(ArticleVerb):
     name = "write"
     label = "Write"
     explanation = (
-        "You get a draft of your own, from the newest text. Nobody sees it until you "
-        "save it as a revision, and readers see nothing until one is published."
+        "You get a draft of your own, from the newest text. Until you save it as a "
+        "revision, only you and the editors can open it; readers see nothing until "
+        "one is published."
     )
     button = "Start writing"
 
@@ -84,7 +85,7 @@ class Withdraw(ArticleVerb):
         return obj.live_revision_id is not None
 
     def form_for(self, request: HttpRequest, obj: Article) -> forms.Form:
-        return WithdrawForm(request.POST or None, article=obj)
+        return WithdrawForm(posted(request), article=obj)
 
     def do(self, request: HttpRequest, obj: Article, data: Data) -> str:
         publishing.withdraw(
@@ -161,7 +162,7 @@ class Submit(RevisionVerb):
         return permissions.may_submit(user, obj)
 
     def form_for(self, request: HttpRequest, obj: Revision) -> forms.Form:
-        return SubmitForm(request.POST or None, authors=obj.author_ids)
+        return SubmitForm(posted(request), authors=obj.author_ids)
 
     def do(self, request: HttpRequest, obj: Revision, data: Data) -> str:
         submit(obj, by=person(request), **data)

@@ -11,7 +11,7 @@ from ledger import is_redacted
 from newsletter import composing, permissions
 from newsletter.composing import BadTip
 from newsletter.models import HealthTip, TipRevision
-from review import Clinician, NotAllowedToSign, Verb, admin_url, request
+from review import Clinician, NotAllowedToSign, Verb, admin_url, posted, request
 
 Data = dict[str, Any]
 WIDE = {"class": "vLargeTextField"}
@@ -84,9 +84,9 @@ class Revise(Verb):
     def form_for(self, request: HttpRequest, obj: HealthTip) -> forms.Form:
         last = newest(obj)
         if last is None or is_redacted(last):
-            return TipForm(request.POST or None)
+            return TipForm(posted(request))
         return TipForm(
-            request.POST or None,
+            posted(request),
             initial={**last.content, "cites": ", ".join(last.cites)},
         )
 
@@ -117,7 +117,7 @@ class Submit(Verb):
         return not is_redacted(obj)
 
     def form_for(self, request: HttpRequest, obj: TipRevision) -> forms.Form:
-        return AskForm(request.POST or None, authors=obj.author_ids)
+        return AskForm(posted(request), authors=obj.author_ids)
 
     def do(self, request: HttpRequest, obj: TipRevision, data: Data) -> str:
         assert isinstance(request.user, User), "the admin lets nobody else in"  # noqa: S101

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from review.workbench import ReadOnlyDesk as ReadOnlyDesk
     from review.workbench import Verb as Verb
     from review.workbench import admin_url as admin_url
+    from review.workbench import posted as posted
 
 _DOOR = {
     "canonical": "content",
@@ -59,6 +60,7 @@ _DOOR = {
     "ReadOnlyDesk": "workbench",
     "Verb": "workbench",
     "admin_url": "workbench",
+    "posted": "workbench",
 }
 __all__ = sorted(_DOOR)
 

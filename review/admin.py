@@ -15,7 +15,7 @@ from review.diffing import compare
 from review.forms import VerdictForm
 from review.models import Clinician, ReviewRequest, SignOff
 from review.signing import Refused, answer
-from review.workbench import ReadOnlyDesk, admin_url
+from review.workbench import ReadOnlyDesk, admin_url, posted
 
 MOST_TOGETHER = 50
 
@@ -130,7 +130,7 @@ class ReviewRequestAdmin(ReadOnlyDesk):
             pk__in=ids[:MOST_TOGETHER]
         )
         texts = [{"request": one, "diff": desk.difference(one)[1]} for one in waiting]
-        form = VerdictForm(request.POST or None)
+        form = VerdictForm(posted(request))
         if request.method == "POST" and form.is_valid():
             ticked = set(request.POST.getlist("sign"))
             if self._sign_each(request, clinician, form, list(waiting), ticked):

@@ -16,7 +16,7 @@ from review.forms import (
     ShownVerdictForm,
 )
 from review.models import Clinician, ReviewRequest, SignOff
-from review.workbench import Verb
+from review.workbench import Verb, posted
 
 Data = dict[str, Any]
 
@@ -45,12 +45,16 @@ def may_answer(user: User, request: ReviewRequest) -> bool:
 
 
 def may_assign(user: User, request: ReviewRequest) -> bool:
-    """Who asked, editors, and for a tip the newsletter managers."""
+    """Editors, for a tip the newsletter managers, for an article its author who asked.
+
+    Having asked is not enough: a role that somebody had once gives nothing.
+    """
     kind = request.subject.partition(":")[0]
+    is_own = request.requested_by_id == user.pk and kind == "article"
     return (
         user.has_perm("review.assign")
         or user.has_perm(f"review.assign_{kind}")
-        or request.requested_by_id == user.pk
+        or (is_own and user.has_perm("articles.add_draft"))
     )
 
 
@@ -88,7 +92,7 @@ class Answer(RequestVerb):
         return may_answer(user, obj)
 
     def form_for(self, request: HttpRequest, obj: ReviewRequest) -> forms.Form:
-        return ShownVerdictForm(request.POST or None, initial={"digest": obj.digest})
+        return ShownVerdictForm(posted(request), initial={"digest": obj.digest})
 
     def context(self, request: HttpRequest, obj: ReviewRequest) -> Data:
         before, diff = difference(obj)
@@ -136,7 +140,7 @@ class HandOn(RequestVerb):
 
     def form_for(self, request: HttpRequest, obj: ReviewRequest) -> forms.Form:
         excluded = [*obj.author_ids, int(request.user.pk or 0)]
-        return ClinicianForm(request.POST or None, authors=excluded)
+        return ClinicianForm(posted(request), authors=excluded)
 
     def do(self, request: HttpRequest, obj: ReviewRequest, data: Data) -> str:
         requesting.hand_on(obj, by=signer(request), to=data["clinician"])
@@ -151,7 +155,7 @@ class Assign(RequestVerb):
         return may_assign(user, obj)
 
     def form_for(self, request: HttpRequest, obj: ReviewRequest) -> forms.Form:
-        return ClinicianForm(request.POST or None, authors=obj.author_ids)
+        return ClinicianForm(posted(request), authors=obj.author_ids)
 
     def do(self, request: HttpRequest, obj: ReviewRequest, data: Data) -> str:
         requesting.assign(obj, data["clinician"])

@@ -10,7 +10,13 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    QueryDict,
+)
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -41,7 +47,7 @@ class Verb:
         return True
 
     def form_for(self, request: HttpRequest, obj: Any) -> forms.Form:
-        return self.form(request.POST or None)
+        return self.form(posted(request))
 
     def context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         return {}
@@ -79,6 +85,11 @@ class Verb:
         return TemplateResponse(request, self.template, context)
 
 
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What binds a form: an empty POST too is an answer."""
+    return request.POST if request.method == "POST" else None
+
+
 def admin_url(obj: Any) -> str:
     meta = obj._meta
     return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
@@ -110,7 +121,9 @@ class DeskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if verb is None:
             raise Http404
         obj = get_object_or_404(self.get_queryset(request), pk=pk)
-        if not verb.allowed(request.user, obj):  # type: ignore[arg-type]
+        # Who may not even look at it (any more) does nothing to it.
+        may_look = self.has_view_permission(request, obj)
+        if not may_look or not verb.allowed(request.user, obj):  # type: ignore[arg-type]
             raise PermissionDenied
         return verb.respond(request, obj, self)
 
@@ -135,6 +148,8 @@ class DeskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         obj = self.get_object(request, object_id)
+        if obj and not self.has_view_or_change_permission(request, obj):
+            raise PermissionDenied
         extra = {
             "verb_links": self.verb_links(request, obj) if obj else [],
             **(self.facts(request, obj) if obj else {}),

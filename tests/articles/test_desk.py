@@ -1,0 +1,356 @@
+"""The editors' desk over HTTP: what goes wrong says so and loses nothing."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from PIL import Image
+from pytest_django import Settings
+
+from articles.editing import revise, start_draft
+from articles.models import Article, Draft, Picture, Revision
+from articles.publishing import publish
+from tests.articles.test_publishing import TEXT, approve, make_article
+from tests.people import carla, edith, person
+
+HTTPS = {"X-Forwarded-Proto": "https"}
+
+
+@pytest.fixture
+def desk(db: None, settings: Settings, tmp_path: Path) -> Client:
+    """Edith's browser."""
+    settings.STATIC_ROOT = tmp_path
+    return browser(edith())
+
+
+def browser(user: User) -> Client:
+    client = Client(headers=HTTPS)
+    client.force_login(user)
+    return client
+
+
+def filled(button: str, **changes: Any) -> dict[str, Any]:
+    """The writing page as a browser sends it."""
+    return {
+        "title": "Muscle twitching",
+        "summary": "Mostly harmless.",
+        "key_points": "One.\r\nTwo.",
+        "body": "<h2>Overview</h2>\r\n<p>Take 5 mg.</p>",
+        "care-TOTAL_FORMS": "1",
+        "care-INITIAL_FORMS": "0",
+        "care-0-level": "emergency",
+        "care-0-heading": "Call 999 now if",
+        "care-0-items": "it spreads\r\nit stays",
+        "care-0-cites": "",
+        "references-TOTAL_FORMS": "0",
+        "references-INITIAL_FORMS": "0",
+        button: "1",
+        **changes,
+    }
+
+
+def writing(article: Article, user: User) -> str:
+    draft = start_draft(article, by=user)
+    return reverse("admin:articles_draft_change", args=[draft.pk])
+
+
+def test_what_was_written_becomes_a_revision(desk: Client) -> None:
+    article = make_article()
+
+    answer = desk.post(writing(article, edith()), filled("_save"))
+
+    revision = Revision.objects.get()
+    assert answer["Location"] == revision.get_admin_url()
+    assert revision.content["key_points"] == ["One.", "Two."]
+    assert revision.content["care_cards"][0]["items"] == ["it spreads", "it stays"]
+    assert "\r" not in revision.content["body"]
+
+
+def test_saving_the_page_unchanged_makes_no_revision(desk: Client) -> None:
+    article = make_article()
+    desk.post(writing(article, edith()), filled("_save"))
+
+    answer = desk.post(writing(article, edith()), filled("_save"), follow=True)
+
+    assert "Nothing had changed" in answer.content.decode()
+    assert Revision.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("<p>x</p><script>alert(1)</script>", "script"),
+        ('<a href="javascript:alert(1)">x</a>', "must start with https://"),
+        ('<p class="MsoNormal">word</p>' * 70_000, "200,000 characters"),
+        ('<img src="/pictures/' + "0" * 64 + '.jpg">', "picture"),
+    ],
+)
+def test_a_refused_body_is_said_why_and_kept(
+    desk: Client, body: str, sentence: str
+) -> None:
+    answer = desk.post(writing(make_article(), edith()), filled("_save", body=body))
+
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "kept below" in page
+    assert sentence in page
+    assert Draft.objects.get().content["body"] == body
+    assert not Revision.objects.exists()
+
+
+def test_a_field_that_makes_no_sense_keeps_the_whole_page(desk: Client) -> None:
+    sent = filled("_save", **{"care-0-cites": "one and three"})
+
+    page = desk.post(writing(make_article(), edith()), sent).content.decode()
+
+    assert "Write numbers with commas" in page
+    assert "one and three" in page
+    assert "Take 5 mg." in page
+
+
+def test_the_draft_is_kept_while_it_is_written(desk: Client) -> None:
+    url = writing(make_article(), edith())
+
+    answer = desk.post(url, filled("_autosave", title="Half a ti"))
+
+    assert "kept_at" in json.loads(answer.content)
+    assert Draft.objects.get().content["title"] == "Half a ti"
+
+
+def test_the_second_editor_is_shown_the_difference(desk: Client) -> None:
+    article = make_article()
+    revise(article, TEXT, by=None)
+    bob = person("bob", "editor")
+    mine, his = writing(article, edith()), writing(article, bob)
+    desk.post(mine, filled("_save", summary="Hers."))
+
+    page = browser(bob).post(his, filled("_save", summary="His.")).content.decode()
+
+    assert "edith saved revision 2 while you were writing" in page
+    assert "<del" in page
+    assert "<ins" in page
+    assert Draft.objects.get(editor=bob).content["summary"] == "His."
+    browser(bob).post(his, filled("_save", summary="His."))
+    assert Revision.objects.get(number=3).content["summary"] == "His."
+
+
+def test_a_preview_shows_no_badge_and_is_nobody_elses(desk: Client) -> None:
+    revision, _ = revise(make_article(), TEXT, by=None)
+
+    answer = desk.get(reverse("admin:articles_revision_preview", args=[revision.pk]))
+
+    page = answer.content.decode()
+    assert "This text is not medically reviewed" in page
+    assert "ld+json" not in page
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_an_articles_kind_is_not_changed_by_a_forged_form(desk: Client) -> None:
+    article = make_article()
+    url = reverse("admin:articles_article_change", args=[article.pk])
+
+    answer = desk.post(url, {"kind": "news", "aliases": "x"}, follow=True)
+
+    assert "keeps the kind" in answer.content.decode()
+    article.refresh_from_db()
+    assert (article.kind, article.aliases) == ("symptom", [])
+
+
+def test_a_new_article_takes_no_address_that_led_elsewhere(desk: Client) -> None:
+    article = make_article()
+    move = reverse("admin:articles_article_verb", args=[article.pk, "move"])
+    desk.post(move, {"slug": "twitches"})
+
+    sent = {"slug": "muscle-twitching", "kind": "symptom", "section": "1"}
+    answer = desk.post(reverse("admin:articles_article_add"), sent)
+
+    assert "belonged to another article" in answer.content.decode()
+    assert Article.objects.count() == 1
+
+
+def png(width: int = 64, height: int = 48) -> bytes:
+    kept = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(kept, "PNG")
+    return kept.getvalue()
+
+
+def bomb() -> bytes:
+    """A PNG whose header says 50,000 x 50,000."""
+    small = bytearray(png())
+    small[16:24] = (50_000).to_bytes(4, "big") * 2
+    return bytes(small)
+
+
+@pytest.mark.parametrize(
+    ("upload", "word"),
+    [
+        (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "SVG"),
+        (bomb(), ""),
+        (png()[:60], ""),
+        (b"%PDF-1.7", ""),
+        (b"x" * (10 * 1024 * 1024 + 1), "10 MB"),
+    ],
+)
+def test_an_unfit_picture_is_refused_in_a_sentence(
+    desk: Client, upload: bytes, word: str
+) -> None:
+    file = io.BytesIO(upload)
+    file.name = "holiday.png"
+
+    answer = desk.post(reverse("admin:articles_picture_add"), {"picture": file})
+
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert 'class="errorlist"' in page
+    assert word in page
+    assert not Picture.objects.exists()
+
+
+def test_a_picture_is_taken_in_once_and_shown_in_every_size(desk: Client) -> None:
+    for _ in range(2):
+        file = io.BytesIO(png(1200, 800))
+        file.name = "holiday.png"
+        desk.post(reverse("admin:articles_picture_add"), {"picture": file})
+    main = Picture.objects.get(rendition_of=None)
+    body = (
+        f'<p>x</p><figure><img src="{main.get_absolute_url()}" alt="A wall"></figure>'
+    )
+
+    revision, _ = revise(make_article(), {**TEXT, "body": body}, by=edith())
+
+    assert main.renditions.count() >= 4
+    assert "image/avif" in revision.content["body"]
+    for one in Picture.objects.all():
+        assert one.digest in revision.content["body"]
+        answer = desk.get(one.get_absolute_url())
+        assert (answer.status_code, answer["Content-Type"]) == (200, one.media_type)
+
+
+def test_the_whole_way_from_draft_to_page(desk: Client) -> None:
+    """Write, submit, sign, publish: each by its own person, each by its own page."""
+    article = make_article()
+    desk.post(writing(article, edith()), filled("_save"))
+    revision = Revision.objects.get()
+    doctor = carla()
+    desk.post(
+        reverse("admin:articles_revision_verb", args=[revision.pk, "submit"]),
+        {"assignee": doctor.pk, "due_on": "", "note": "The dose, please."},
+    )
+    waiting = doctor.requests.get()
+    carlas = browser(doctor.user)
+    desk_page = reverse("admin:review_reviewrequest_verb", args=[waiting.pk, "answer"])
+    assert "The dose, please." in carlas.get(desk_page).content.decode()
+    carlas.post(
+        desk_page,
+        {
+            "verdict": "approved",
+            "comment": "",
+            "conflicts_of_interest": "none",
+            "months": "12",
+            "digest": waiting.digest,
+        },
+    )
+
+    desk.post(reverse("admin:articles_revision_verb", args=[revision.pk, "publish"]))
+
+    page = Client(headers=HTTPS).get(article.get_absolute_url()).content.decode()
+    assert "Medically reviewed by <strong>Carla Example" in page
+    assert '"reviewedBy"' in page
+
+
+def test_a_verdict_on_a_text_that_was_not_shown_is_refused(desk: Client) -> None:
+    doctor = carla()
+    revision, _ = revise(make_article(), TEXT, by=None)
+    submit = reverse("admin:articles_revision_verb", args=[revision.pk, "submit"])
+    desk.post(submit, {"assignee": doctor.pk})
+    waiting = doctor.requests.get()
+    url = reverse("admin:review_reviewrequest_verb", args=[waiting.pk, "answer"])
+
+    answer = browser(doctor.user).post(
+        url,
+        {
+            "verdict": "approved",
+            "conflicts_of_interest": "none",
+            "months": "12",
+            "digest": "0" * 64,
+        },
+    )
+
+    assert "not the text that was shown" in answer.content.decode()
+    assert not doctor.sign_offs.exists()
+
+
+def test_many_small_changes_are_signed_on_one_screen(desk: Client) -> None:
+    doctor = carla()
+    for slug in ("one", "two", "three"):
+        revision, _ = revise(make_article(slug), {**TEXT, "title": slug}, by=None)
+        submit = reverse("admin:articles_revision_verb", args=[revision.pk, "submit"])
+        desk.post(submit, {"assignee": doctor.pk})
+    one, two, three = doctor.requests.order_by("pk")
+    url = reverse("admin:review_reviewrequest_together")
+    chosen = f"{url}?id={one.pk}&id={two.pk}&id={three.pk}"
+    carlas = browser(doctor.user)
+    page = carlas.get(chosen).content.decode()
+    assert page.count('class="diff"') == 3
+
+    said = {"verdict": "approved", "conflicts_of_interest": "none", "months": "12"}
+    ticked = [f"{one.pk}-{one.digest}", f"{three.pk}-{three.digest}"]
+    carlas.post(chosen, {**said, "sign": ticked})
+
+    states = doctor.requests.order_by("pk").values_list("state", flat=True)
+    assert list(states) == ["answered", "open", "answered"]
+    assert doctor.sign_offs.count() == 2
+
+
+def test_a_clinician_who_signed_stays_on_record(desk: Client) -> None:
+    revision, _ = revise(make_article(), TEXT, by=None)
+    approve(revision)
+    doctor = carla()
+    url = reverse("admin:review_clinician_delete", args=[doctor.pk])
+
+    answer = browser(person("oscar", "operator")).post(
+        url, {"post": "yes"}, follow=True
+    )
+
+    assert "has signed texts and stays on record" in answer.content.decode()
+    doctor.refresh_from_db()
+
+
+def test_a_withdrawn_page_says_why_or_leads_on(desk: Client) -> None:
+    article, other = make_article(), make_article("lip-twitching")
+    for one in (article, other):
+        revision, _ = revise(one, {**TEXT, "title": one.slug}, by=None)
+        approve(revision)
+        publish(revision)
+    url = reverse("admin:articles_article_verb", args=[article.pk, "withdraw"])
+    reader = Client(headers=HTTPS)
+
+    desk.post(url, {"reason": "The advice changed.", "replaced_by": ""})
+    gone = reader.get("/articles/muscle-twitching/")
+    assert gone.status_code == 410
+    assert "The advice changed." in gone.content.decode()
+    assert reader.get("/articles/muscle-twitching/review/").status_code == 200
+
+    publish(Revision.objects.get(article=article))
+    desk.post(url, {"reason": "Moved.", "replaced_by": other.pk})
+    assert reader.get("/articles/muscle-twitching/")["Location"] == (
+        "/articles/lip-twitching/"
+    )
+
+
+def test_an_old_address_leads_to_the_new_one(desk: Client) -> None:
+    article = make_article()
+    revision, _ = revise(article, TEXT, by=None)
+    approve(revision)
+    publish(revision)
+    move = reverse("admin:articles_article_verb", args=[article.pk, "move"])
+
+    desk.post(move, {"slug": "twitches"})
+
+    answer = Client(headers=HTTPS).get("/articles/muscle-twitching/")
+    assert (answer.status_code, answer["Location"]) == (301, "/articles/twitches/")
