@@ -1,6 +1,7 @@
 """Who may do what to an article (docs/roles.md). Policies are the operator's."""
 
 from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
 
 from articles.models import Article, Draft, Revision
 
@@ -21,6 +22,19 @@ def may_change_draft(user: User, draft: Draft) -> bool:
     return may_write(user, draft.article) and (
         draft.editor_id == user.pk or may_change_others(user, draft.article)
     )
+
+
+def drafts_open_to(user: User) -> QuerySet[Draft]:
+    """Those for which `may_change_draft` says yes: nobody else sees a draft."""
+    is_policy = Q(article__kind=Article.Kind.POLICY)
+    is_own = Q(editor=user.pk)
+    found = Q(pk__in=[])
+    if user.has_perm(POLICIES):
+        found |= is_policy
+    if user.has_perm("articles.add_draft"):
+        anybodys = user.has_perm("articles.change_others")
+        found |= ~is_policy & (Q() if anybodys else is_own)
+    return Draft.objects.filter(found)
 
 
 def may_change_others(user: User, article: Article) -> bool:

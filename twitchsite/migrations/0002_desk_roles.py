@@ -35,14 +35,23 @@ ADDED = {
         "review.delete_clinician",
     ],
 }
+# What these roles had and need for nothing that they do.
+TAKEN = {
+    # Drafts are the writers' own; clinicians read what is submitted.
+    "clinician": ["articles.view_draft"],
+    # Comments bring what moderators need.
+    "moderator": ["articles.view_article"],
+}
 
 
-def widen(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def settle(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     alias = schema_editor.connection.alias
     permission = import_module("twitchsite.migrations.0001_roles")._permission
     for role, names in ADDED.items():
         group = apps.get_model("auth", "Group").objects.using(alias).get(name=role)
         group.permissions.add(*(permission(apps, alias, name) for name in names))
+        taken = TAKEN.get(role, [])
+        group.permissions.remove(*(permission(apps, alias, name) for name in taken))
 
 
 class Migration(migrations.Migration):
@@ -56,4 +65,4 @@ class Migration(migrations.Migration):
     ]
 
     # Backwards the groups keep what they have: nobody loses work for it.
-    operations = [migrations.RunPython(widen, migrations.RunPython.noop)]
+    operations = [migrations.RunPython(settle, migrations.RunPython.noop)]
