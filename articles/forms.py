@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.http import QueryDict
 
 from articles.content import CARE_LEVELS
@@ -239,10 +238,10 @@ class SubmitForm(forms.Form):
 
 
 class ScheduleForm(forms.Form):
-    planned_for = forms.SplitDateTimeField(
+    planned_for = forms.DateTimeField(
         required=False,
         label="At (UTC)",
-        widget=AdminSplitDateTime,
+        widget=forms.DateTimeInput({"type": "datetime-local"}),
         help_text="Leave it empty to publish as soon as a clinician approves the text.",
     )
 

@@ -1,0 +1,121 @@
+"""The desks in a real Chromium: an editor and a clinician at work."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.test_pages import WCAG, browser, pytestmark, site
+from tests.journey.test_newcomer import Site
+
+__all__ = ["browser", "pytestmark", "site"]
+
+ARTICLE = "/admin/articles/article/1/"
+EDITORS = [
+    "/admin/",
+    "/admin/articles/article/",
+    f"{ARTICLE}change/",
+    f"{ARTICLE}do/withdraw/",
+    "/admin/articles/revision/1/change/",
+    "/admin/articles/revision/1/do/submit/",
+    "/admin/articles/revision/1/do/schedule/",
+    "/admin/articles/revision/1/preview/",
+    "/admin/articles/picture/add/",
+]
+CLINICIANS = [
+    "/admin/review/reviewrequest/",
+    "/admin/review/signoff/",
+    "/admin/review/signoff/1/change/",
+    "/admin/review/signoff/1/do/retract/",
+]
+PAGES = [("editor", one) for one in EDITORS] + [
+    ("clinician", one) for one in CLINICIANS
+]
+
+
+def signed_in(site: Site, browser: Browser, role: str) -> BrowserContext:
+    """A browser in which the demonstration's person of this role has logged in."""
+    row = re.search(rf"^ *{role} +(\S+) +(\S+)$", site.printed, re.MULTILINE)
+    assert row is not None
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{site.url}/admin/login/?next=/admin/")
+    page.fill("#id_username", row[1])
+    page.fill("#id_password", row[2])
+    page.click("input[type=submit]")
+    page.close()
+    return context
+
+
+@pytest.fixture(scope="module")
+def contexts(site: Site, browser: Browser) -> dict[str, BrowserContext]:
+    roles = ("editor", "clinician")
+    return {role: signed_in(site, browser, role) for role in roles}
+
+
+def page_of(contexts: dict[str, BrowserContext], role: str, width: int = 1280) -> Page:
+    page = contexts[role].new_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    return page
+
+
+@pytest.mark.parametrize(("role", "path", "width", "scheme"), LOOKS)
+def test_a1_axe_finds_nothing_on_the_desks(
+    site: Site,
+    contexts: dict[str, BrowserContext],
+    role: str,
+    path: str,
+    width: int,
+    scheme: str,
+) -> None:
+    page = page_of(contexts, role, width)
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(site.url + path)
+    assert complaints == []
+
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}})
+
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_a_text_goes_from_the_editor_to_the_clinician_to_the_site(
+    site: Site, contexts: dict[str, BrowserContext]
+) -> None:
+    edith = page_of(contexts, "editor")
+    edith.goto(f"{site.url}{ARTICLE}do/write/")
+    edith.click("input[value='Start writing']")
+    kept = edith.input_value("#id_summary")
+    edith.fill("#id_summary", f"{kept} Take 50 mg.")
+    edith.get_by_text("Kept at").wait_for()
+    edith.click("input[value='Save as a revision']")
+    assert "Look closely" in edith.inner_text("#content")
+    edith.get_by_role("link", name="Submit for review").click()
+    edith.select_option("#id_assignee", index=1)
+    edith.click("input[value='Submit for review']")
+    edith.get_by_role("link", name="Publish", exact=True).click()
+    edith.click("input[value='Publish']")
+    assert "no clinician has approved it yet" in edith.inner_text(".errornote")
+
+    carla = page_of(contexts, "clinician", 320)
+    carla.goto(f"{site.url}/admin/review/reviewrequest/?whose=mine")
+    carla.click(".field-title a")
+    carla.get_by_role("link", name="Give a verdict").click()
+    changed = carla.locator(".diff").first.locator("ins", has_text="50 mg")
+    assert changed.count() == 1
+    carla.check("input[value=approved]")
+    carla.fill("#id_conflicts_of_interest", "none")
+    carla.click("input[value='Give a verdict']")
+    assert "holds for exactly this text" in carla.inner_text(".messagelist")
+
+    edith.click("input[value='Publish']")
+    edith.get_by_text("Readers see revision").wait_for()
+    edith.goto(f"{site.url}{ARTICLE}change/")
+    edith.get_by_role("link", name="See the page as readers do").click()
+    assert "Take 50 mg." in edith.inner_text("main")
+    edith.close()
+    carla.close()
