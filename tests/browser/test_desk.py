@@ -29,8 +29,12 @@ CLINICIANS = [
     "/admin/review/signoff/1/change/",
     "/admin/review/signoff/1/do/retract/",
 ]
-PAGES = [("editor", one) for one in EDITORS] + [
-    ("clinician", one) for one in CLINICIANS
+PHONE, DESKTOP = (320, "dark"), (1280, "light")
+LOOKS = [
+    *(("editor", path, *PHONE) for path in EDITORS),
+    *(("clinician", path, *PHONE) for path in CLINICIANS),
+    *(("editor", path, *DESKTOP) for path in EDITORS[1:3]),
+    *(("clinician", path, *DESKTOP) for path in CLINICIANS[:2]),
 ]
 
 
