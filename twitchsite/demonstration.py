@@ -56,16 +56,13 @@ def prepare(say: Callable[[str], None]) -> list[Login]:
 def person(username: str, role: str) -> Login:
     """A member of staff with a password nobody has seen before this start."""
     user, _ = User.objects.get_or_create(
-        username=username,
-        defaults={
-            "first_name": username.title(),
-            "email": f"{username}@staff.twitchsite.example",
-        },
+        username=username, defaults={"first_name": username.title()}
     )
     password = secrets.token_urlsafe(9)
     user.is_staff = True
+    user.email = f"{username}@staff.twitchsite.example"
     user.set_password(password)
-    user.save(update_fields=["is_staff", "password"])
+    user.save(update_fields=["is_staff", "email", "password"])
     user.groups.set([Group.objects.get(name=role)])
     return Login(role, username, password)
 
