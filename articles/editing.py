@@ -10,8 +10,8 @@ from django.db import transaction
 from articles import content as contents
 from articles import pictures
 from articles.models import Article, Draft, Revision
-from articles.refusals import Refused
-from ledger import attest, is_redacted
+from articles.refusals import Refused, kindly
+from ledger import attest, is_redacted, refuse_taken_away
 from review import digest, note_newer_text
 
 EMPTY: dict[str, Any] = {
@@ -155,6 +155,7 @@ def discard(draft: Draft) -> None:
     Draft.objects.filter(pk=draft.pk).delete()
 
 
+@kindly
 @transaction.atomic
 def revise(
     article: Article,
@@ -171,10 +172,12 @@ def revise(
     `authors` are the ids of users who wrote part of it besides `by`.
 
     A text that is the newest one already makes no revision, so its standing stays.
-    Raises `content.BadContent`. Two at once are numbered one after the other.
+    Raises `content.BadContent`, and Refused for a text that was redacted. Two at once
+    are numbered one after the other.
     """
     prepared = contents.checked(content, renditions=pictures.shown)
     signed_as = digest(prepared)
+    refuse_taken_away(signed_as)
     Article.objects.select_for_update(of=["self"]).get(pk=article.pk)
     newest = newest_revision(article)
     if newest and _says_the_same(newest, signed_as, byline, machine_assisted):

@@ -6,13 +6,13 @@ import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import OuterRef, Q, Value
+from django.db.models import OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Concat, Now
 from django.urls import reverse
 from django.utils import timezone
 
-from ledger import Attested
-from review import digest, state_of
+from ledger import Attested, is_redacted
+from review import digest_of_stored, state_of
 
 HEXADECIMAL = r"^[0-9a-f]{64}$"
 
@@ -50,6 +50,11 @@ class ArticleQuerySet(models.QuerySet["Article"]):
         """Each with `standing`, the state of its live text; unsigned without one."""
         digest = OuterRef("live_revision__digest")
         return self.annotate(standing=state_of(_subject("pk"), digest, at))
+
+    def with_newest_title(self) -> Self:
+        """Each with `newest_title`, of its newest text; None before there is one."""
+        newest = Revision.objects.filter(article=OuterRef("pk")).order_by("-number")
+        return self.annotate(newest_title=Subquery(newest.values("content__title")[:1]))
 
     def medical(self) -> Self:
         """All but the policies, which stand in the footer and in no list."""
@@ -141,8 +146,7 @@ class Article(models.Model):
             pgtrigger.Trigger(
                 name="address_was_never_anothers",
                 when=pgtrigger.After,
-                operation=pgtrigger.Insert
-                | pgtrigger.UpdateOf("slug"),  # type: ignore[no-untyped-call]
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("slug"),  # type: ignore[no-untyped-call]
                 func="""
                 IF EXISTS (SELECT 1 FROM articles_formerslug WHERE slug = NEW.slug) THEN
                     RAISE unique_violation
@@ -162,9 +166,10 @@ class Article(models.Model):
 
     def is_published(self, at: datetime | None = None) -> bool:
         """`ArticleQuerySet.published`, asked of one article."""
-        now = at or timezone.now()
-        return bool(
-            self.live_revision_id and self.published_at and self.published_at <= now
+        if self.live_revision is None or is_redacted(self.live_revision):
+            return False
+        return self.published_at is not None and self.published_at <= (
+            at or timezone.now()
         )
 
     @property
@@ -235,7 +240,7 @@ class Revision(Attested):
 
     def text_digest(self) -> str:
         """Of the text as it stands in the row: what a page prints, and so believes."""
-        return digest(self.content) if "format" in self.content else ""
+        return digest_of_stored(self.content)
 
 
 class Draft(models.Model):
@@ -408,3 +413,9 @@ class Picture(Attested):
 
     def text_digest(self) -> str:
         return sha256(self.content).hexdigest()
+
+    @classmethod
+    def shown_along(cls, digest: str, *, using: str) -> list[str]:
+        """Its renditions: readers' browsers get those."""
+        shown = cls.objects.using(using).filter(rendition_of__digest=digest)
+        return list(shown.values_list("digest", flat=True))

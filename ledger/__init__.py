@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from ledger.models import Evidence as Evidence
     from ledger.models import Redaction as Redaction
     from ledger.readonly import ReadOnlyAdmin as ReadOnlyAdmin
+    from ledger.recording import TakenAway as TakenAway
     from ledger.recording import attest as attest
     from ledger.recording import is_authentic as is_authentic
     from ledger.recording import record as record
+    from ledger.recording import refuse_taken_away as refuse_taken_away
     from ledger.redacting import is_redacted as is_redacted
     from ledger.sealing import Head as Head
     from ledger.sealing import head as head
@@ -29,10 +31,12 @@ _DOOR = {
     "Evidence": "models",
     "ReadOnlyAdmin": "readonly",
     "Redaction": "models",
+    "TakenAway": "recording",
     "attest": "recording",
     "is_authentic": "recording",
     "is_redacted": "redacting",
     "record": "recording",
+    "refuse_taken_away": "recording",
     "Head": "sealing",
     "head": "sealing",
 }

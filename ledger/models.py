@@ -125,6 +125,11 @@ class Attested(Evidence):
         return ""
 
     @classmethod
+    def shown_along(cls, digest: str, *, using: str) -> list[str]:
+        """Digests of what shows the same as this one: they are redacted together."""
+        return []
+
+    @classmethod
     def kinds(cls) -> dict[str, type["Attested"]]:
         """Every model of attested rows by its kind."""
         return {model.KIND: model for model in _models() if issubclass(model, cls)}

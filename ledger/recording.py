@@ -5,9 +5,13 @@ from typing import TypeVar
 from django.db import transaction
 
 from ledger.canonical import Json, canonical_json
-from ledger.models import Attested, Entry, Unsealed
+from ledger.models import Attested, Entry, Redaction, Unsealed
 
 Row = TypeVar("Row", bound=Attested)
+
+
+class TakenAway(Exception):
+    """This very text was redacted: it does not come back."""
 
 
 def new_salt() -> str:
@@ -35,13 +39,33 @@ def record(kind: str, facts: dict[str, Json], *, using: str = "default") -> Entr
 
 
 def attest(row: Row, *, using: str = "default") -> Row:
-    """Insert `row` together with the ledger's commitment to its facts."""
+    """Insert `row` together with the ledger's commitment to its facts.
+
+    Raises TakenAway for a text that was redacted.
+    """
     with transaction.atomic(using=using):
         row.entry = record(row.KIND, row.facts(), using=using)
         row.save(force_insert=True, using=using)
+        if row.REDACTED:
+            # REDACTED asks for such a column.
+            refuse_taken_away(row.digest, using=using)  # type: ignore[attr-defined]
     return row
+
+
+def refuse_taken_away(digest: str, *, using: str = "default") -> None:
+    """Raise TakenAway if the text with this digest was redacted.
+
+    Ask after the text was written: a redaction under way kept the writer waiting.
+    """
+    if Redaction.objects.using(using).filter(digest=digest).exists():
+        raise TakenAway("This very text was taken away for a lawful reason.")
 
 
 def is_authentic(row: Attested) -> bool:
     """Whether `row` still says what the ledger committed to (its `entry` loaded)."""
-    return commitment(row.entry.salt, row.facts()) == row.entry.commitment
+    try:
+        said = commitment(row.entry.salt, row.facts())
+    except (TypeError, ValueError):
+        # Altered into something that the ledger could not have committed to.
+        return False
+    return said == row.entry.commitment

@@ -1,12 +1,17 @@
 """Taking a text away for a lawful reason, in the open: its digest and verdicts stay."""
 
+from collections.abc import Sequence
+
 import pgtrigger
 from django.apps import apps
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import Model
+from psycopg import sql
 
-from ledger.models import Evidence, Redaction
+from ledger.models import Attested, Evidence, Redaction
 from ledger.recording import attest
+
+WAIT_AT_MOST = "10s"
 
 
 class NothingToRedact(Exception):
@@ -17,7 +22,8 @@ def redact(digest: str, *, reason: str, using: str) -> dict[str, int]:
     """Blank every copy of the text with this digest; how many rows, by table.
 
     `using` names the owner's connection: the application's role may not change
-    evidence. Raises NothingToRedact, and ValueError without a reason.
+    evidence. Raises NothingToRedact, ValueError without a reason, and Django's
+    OperationalError when somebody who is writing texts does not come to an end.
     """
     if not reason.strip():
         raise ValueError("Say why: the reason is printed on the trust page.")
@@ -28,19 +34,48 @@ def redact(digest: str, *, reason: str, using: str) -> dict[str, int]:
         if issubclass(model, Evidence)
     ]
     with transaction.atomic(using=using), pgtrigger.ignore(*locks, databases=[using]):
-        if Redaction.objects.using(using).filter(digest=digest).exists():
+        _keep_writers_waiting(holders, using)
+        known = Redaction.objects.using(using)
+        if known.filter(digest=digest).exists():
             raise NothingToRedact(f"{digest} was redacted before.")
+        digests = {digest, *_shown_along(holders, digest, using)}
         blanked = {
-            model._meta.db_table: _blank(model, digest, using) for model in holders
+            model._meta.db_table: _blank(model, digests, using) for model in holders
         }
         if not any(blanked.values()):
             raise NothingToRedact(f"No text has the digest {digest}.")
-        attest(Redaction(digest=digest, reason=reason.strip()), using=using)
+        digests -= set(
+            known.filter(digest__in=digests).values_list("digest", flat=True)
+        )
+        for one in sorted(digests):
+            attest(Redaction(digest=one, reason=reason.strip()), using=using)
     return {table: rows for table, rows in blanked.items() if rows}
 
 
-def _blank(model: type[Model], digest: str, using: str) -> int:
-    rows = model._default_manager.using(using).filter(digest=digest)
+def _keep_writers_waiting(holders: Sequence[type[Model]], using: str) -> None:
+    """Whoever writes a text now ends first, so that it is blanked too; whoever comes
+    later finds the redaction (`recording.refuse_taken_away`). Reading goes on."""
+    tables = sql.SQL(", ").join(
+        sql.Identifier(model._meta.db_table) for model in holders
+    )
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(WAIT_AT_MOST))
+        cursor.execute(
+            sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(tables)
+        )
+
+
+def _shown_along(holders: Sequence[type[Model]], digest: str, using: str) -> list[str]:
+    return [
+        other
+        for model in holders
+        if issubclass(model, Attested)
+        for other in model.shown_along(digest, using=using)
+    ]
+
+
+def _blank(model: type[Model], digests: set[str], using: str) -> int:
+    rows = model._default_manager.using(using).filter(digest__in=digests)
     return rows.update(**model.REDACTED)  # type: ignore[attr-defined]
 
 

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from ledger import Attested
-from review.content import digest
+from review.content import digest_of_stored
 
 HEXADECIMAL = r"^[0-9a-f]{64}$"
 # The longest a sign-off may hold: 36 months, as days of the longest three years.
@@ -102,6 +102,7 @@ class SignOff(Attested):
     objects = SignOffQuerySet.as_manager()
 
     class Meta(Attested.Meta):
+        verbose_name = "sign-off"
         permissions = [("sign", "Can sign, request changes and retract")]
         indexes = [
             models.Index(
@@ -141,7 +142,7 @@ class SignOff(Attested):
         return f"{self.verdict} {self.subject} {self.digest[:12]}"
 
     def text_digest(self) -> str:
-        return digest(self.content) if "format" in self.content else ""
+        return digest_of_stored(self.content)
 
 
 class ReviewRequestQuerySet(models.QuerySet["ReviewRequest"]):
@@ -162,7 +163,10 @@ class ReviewRequestQuerySet(models.QuerySet["ReviewRequest"]):
 class ReviewRequest(models.Model):
     """One exact text that waits for a verdict, and who is to give it."""
 
-    REDACTED: ClassVar[dict[str, object]] = {"content": {"redacted": True}}
+    REDACTED: ClassVar[dict[str, object]] = {
+        "content": {"redacted": True},
+        "title": "(redacted)",
+    }
 
     class State(models.TextChoices):
         OPEN = "open"
@@ -233,7 +237,10 @@ class ReviewRequest(models.Model):
 class TextInUse(models.Model):
     """The text of a subject that readers get now: what reminders look after."""
 
-    REDACTED: ClassVar[dict[str, object]] = {"content": {"redacted": True}}
+    REDACTED: ClassVar[dict[str, object]] = {
+        "content": {"redacted": True},
+        "title": "(redacted)",
+    }
 
     subject = models.CharField(max_length=100, unique=True)
     title = models.CharField(max_length=200)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
-from ledger import attest, is_redacted
+from ledger import TakenAway, attest, is_redacted
 from review.content import Content, digest
 from review.models import LONGEST_VALIDITY, Clinician, ReviewRequest, SignOff
 
@@ -68,25 +68,27 @@ def sign(
     _refuse_reasons(by, authors, conflicts_of_interest, valid_for, now)
     if verdict != SignOff.Verdict.APPROVED and not comment.strip():
         raise NotAllowedToSign("Say why in the comment, so that it can be mended.")
-    return attest(
-        SignOff(
-            subject=subject,
-            digest=digest(content),
-            content=content,
-            verdict=verdict,
-            comment=comment.strip(),
-            conflicts_of_interest=conflicts_of_interest.strip(),
-            signed_at=now,
-            valid_until=now + valid_for,
-            clinician=by,
-            signer_user_id=by.user_id,
-            signer_name=by.name,
-            signer_credentials=by.credentials,
-            credential_expires_at=by.credential_expires_at,
-            author_ids=authors,
-            demonstration=by.demonstration,
-        )
+    given = SignOff(
+        subject=subject,
+        digest=digest(content),
+        content=content,
+        verdict=verdict,
+        comment=comment.strip(),
+        conflicts_of_interest=conflicts_of_interest.strip(),
+        signed_at=now,
+        valid_until=now + valid_for,
+        clinician=by,
+        signer_user_id=by.user_id,
+        signer_name=by.name,
+        signer_credentials=by.credentials,
+        credential_expires_at=by.credential_expires_at,
+        author_ids=authors,
+        demonstration=by.demonstration,
     )
+    try:
+        return attest(given)
+    except TakenAway as error:
+        raise NotAllowedToSign(str(error)) from error
 
 
 @transaction.atomic
@@ -153,6 +155,8 @@ def retract(
     now = at or timezone.now()
     if sign_off.clinician_id != by.pk:
         raise NotAllowedToSign("Only who signed takes a signature back.")
+    if is_redacted(sign_off):
+        raise NothingToRetract("This text was taken away for a lawful reason.")
     latest = SignOff.objects.verdict_on(sign_off.subject, sign_off.digest, now).first()
     if latest is None or latest.pk != sign_off.pk:
         raise NothingToRetract("A later verdict on this text took this one's place.")

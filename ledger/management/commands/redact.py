@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import OperationalError, connections
 
 from ledger.redacting import NothingToRedact, redact
 
@@ -28,6 +28,11 @@ class Command(BaseCommand):
             tables = redact(options["digest"], reason=options["reason"], using=OWNER)
         except (NothingToRedact, ValueError) as error:
             raise CommandError(str(error)) from error
+        except OperationalError as error:
+            raise CommandError(
+                "Nothing was blanked: the database did not let it through. Somebody "
+                f"may be saving a text just now; run it again. ({error})"
+            ) from error
         for table, rows in tables.items():
             self.stdout.write(f"blanked {rows} in {table}")
         self.stdout.write(
