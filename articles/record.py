@@ -6,7 +6,7 @@ from datetime import date
 from django.urls import reverse
 
 from articles.models import Article, PublishingEvent
-from ledger import is_redacted
+from ledger import is_authentic, is_redacted
 from review import Difference, SignOff, canonical, compare
 
 SHOWN = (PublishingEvent.Act.PUBLISHED, PublishingEvent.Act.PUBLISHED_UNSIGNED)
@@ -38,6 +38,14 @@ def published_digests(article: Article) -> set[str]:
     return known
 
 
+def public_title(article: Article) -> str:
+    """Of the text that readers see or saw last; a later draft's is not theirs yet."""
+    if article.live_revision:
+        return article.live_revision.title
+    last = article.events.filter(act__in=SHOWN).select_related("revision").first()
+    return last.revision.title if last and last.revision else article.slug
+
+
 def verdicts(article: Article) -> list[Verdict]:
     """Every verdict on a text that readers saw, newest first.
 
@@ -48,11 +56,14 @@ def verdicts(article: Article) -> list[Verdict]:
 
 
 def _given(article: Article) -> list[SignOff]:
-    return list(
+    """As they were given: a row that was altered since is nobody's verdict."""
+    rows = (
         SignOff.objects.counting()
         .filter(subject=article.subject, digest__in=published_digests(article))
+        .select_related("entry")
         .order_by("pk")
     )
+    return [one for one in rows if is_authentic(one)]
 
 
 def _before(one: SignOff, given: list[SignOff]) -> SignOff | None:
@@ -68,10 +79,9 @@ def _before(one: SignOff, given: list[SignOff]) -> SignOff | None:
 
 
 def _shown(article: Article, one: SignOff, before: SignOff | None) -> Verdict:
-    redacted = is_redacted(one)
     place = [article.slug, one.digest]
     is_approval = one.verdict == SignOff.Verdict.APPROVED
-    has_changes = before and not redacted and not is_redacted(before)
+    has_changes = before and _has_its_text(one) and _has_its_text(before)
     return Verdict(
         verdict=one.verdict,
         signer_name=one.signer_name,
@@ -82,18 +92,28 @@ def _shown(article: Article, one: SignOff, before: SignOff | None) -> Verdict:
         conflicts=one.conflicts_of_interest,
         digest=one.digest,
         demonstration=one.demonstration,
-        redacted=redacted,
-        text_url="" if redacted else reverse("articles:signed-text", args=place),
+        redacted=is_redacted(one),
+        text_url=(
+            reverse("articles:signed-text", args=place) if _has_its_text(one) else ""
+        ),
         changes_url=(
             reverse("articles:signed-changes", args=place) if has_changes else ""
         ),
     )
 
 
+def _has_its_text(one: SignOff) -> bool:
+    """Whether the row still holds the very text that its verdict is on."""
+    return one.text_digest() == one.digest
+
+
 def signed_text(article: Article, digest: str) -> bytes | None:
     """The very bytes whose SHA-256 is `digest`; None if readers never saw them."""
-    found = next((one for one in _given(article) if one.digest == digest), None)
-    return None if found is None or is_redacted(found) else canonical(found.content)
+    found = next(
+        (one for one in _given(article) if one.digest == digest and _has_its_text(one)),
+        None,
+    )
+    return canonical(found.content) if found else None
 
 
 def changes(
@@ -103,6 +123,8 @@ def changes(
     given = _given(article)
     now = next((one for one in given if one.digest == digest), None)
     before = _before(now, given) if now else None
-    if now is None or before is None or is_redacted(now) or is_redacted(before):
+    if now is None or before is None:
+        return None
+    if not _has_its_text(now) or not _has_its_text(before):
         return None
     return before, now, compare(before.content, now.content)

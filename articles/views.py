@@ -70,7 +70,9 @@ def markdown(request: HttpRequest, slug: str) -> HttpResponse:
 def _find(among: QuerySet[Article], slug: str) -> Article | HttpResponse:
     """A published or withdrawn article, or where it moved to. Raises Http404."""
     found = (
-        among.select_related("section", "live_revision__article", "replaced_by")
+        among.select_related(
+            "section", "live_revision__article", "replaced_by__live_revision"
+        )
         .filter(slug=slug)
         .first()
     )
@@ -82,9 +84,13 @@ def _find(among: QuerySet[Article], slug: str) -> Article | HttpResponse:
     if found.replaced_by and found.replaced_by.is_published():
         # Not for ever: a withdrawn article may come back.
         return HttpResponseRedirect(found.replaced_by.get_absolute_url())
-    if not found.is_published() and not found.withdrawn_at:
+    if not (found.is_published() or found.withdrawn_at or _is_blanked(found)):
         raise Http404
     return found
+
+
+def _is_blanked(found: Article) -> bool:
+    return found.live_revision is not None and is_redacted(found.live_revision)
 
 
 def _gone(request: HttpRequest, found: Article, live: Revision | None) -> HttpResponse:
@@ -147,9 +153,8 @@ def _on_record(slug: str) -> Article:
 
 
 def _named(found: Article) -> dict[str, object]:
-    newest = found.live_revision or found.revisions.order_by("-number").first()
     return {
-        "title": newest.title if newest else found.slug,
+        "title": record.public_title(found),
         "url": found.get_absolute_url(),
         "section": presenting.section_link(found),
     }
