@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from articles.models import Article, PublishingEvent, Revision, ScheduledPublication
-from articles.refusals import Refused
+from articles.refusals import Refused, kindly
 from ledger import attest, is_redacted
 from review import State, hold, put_in_use, standing, take_out_of_use
 
@@ -44,6 +44,7 @@ class NotPermitted(Refused):
     """This person may not do that."""
 
 
+@kindly
 @transaction.atomic
 def publish(
     revision: Revision, *, by: User | None = None, at: datetime | None = None
@@ -54,8 +55,8 @@ def publish(
     UnfilledPlace for a policy with `{{operator: …}}` left in it, and AlreadyPublished.
     Policies are the operator's own word and carry no badge, so nobody signs them off.
     """
+    article, revision = _locked(revision.article_id), _as_it_is(revision)
     now = at or timezone.now()
-    article = _locked(revision.article_id)
     if article.live_revision_id == revision.pk and not article.unsigned_reason:
         raise AlreadyPublished("This text is on the site already.")
     refuse_unpublishable(revision, now)
@@ -79,6 +80,7 @@ def refuse_unpublishable(revision: Revision, at: datetime) -> None:
         raise NotSignedOff(f"This text can’t be published: {WHY_NOT[found.state]}")
 
 
+@kindly
 @transaction.atomic
 def publish_unsigned(
     revision: Revision, *, by: User, reason: str, at: datetime | None = None
@@ -92,8 +94,8 @@ def publish_unsigned(
         raise NotPermitted("You may not publish what no clinician approved.")
     if not reason.strip():
         raise Refused("Say why: the reason stands on the page.")
+    article, revision = _locked(revision.article_id), _as_it_is(revision)
     now = at or timezone.now()
-    article = _locked(revision.article_id)
     if article.kind == Article.Kind.POLICY or is_redacted(revision):
         raise Refused("Only an article's text is published this way.")
     found = standing(article.subject, revision.text_digest(), now)
@@ -106,10 +108,19 @@ def publish_unsigned(
 
 
 def _locked(pk: int) -> Article:
-    """Nobody else publishes or signs this article until the transaction ends."""
+    """Nobody else publishes or signs this article until the transaction ends.
+
+    Ask for the time after it: a verdict that was given while this waited would be
+    later than a time from before, and so would not count.
+    """
     article = Article.objects.select_for_update(of=["self"]).get(pk=pk)
     hold(article.subject)
     return article
+
+
+def _as_it_is(revision: Revision) -> Revision:
+    """Its row, not a copy from before somebody redacted or altered it."""
+    return Revision.objects.select_related("article").get(pk=revision.pk)
 
 
 def _go_live(
@@ -173,8 +184,8 @@ def withdraw(
     """
     if not reason.strip():
         raise Refused("Say why, for the readers who come looking.")
-    now = at or timezone.now()
     locked = _locked(article.pk)
+    now = at or timezone.now()
     if locked.live_revision is None:
         raise NotPublished(f"{article} is not on the site.")
     if replaced_by and (replaced_by.pk == locked.pk or not replaced_by.is_published()):
