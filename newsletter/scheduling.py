@@ -9,10 +9,11 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from articles import catalogue
+from ledger import is_authentic
 from mail import Recipient, absolute, start_batch
 from newsletter import emails
 from newsletter.models import HealthTip, Issue, Schedule, Subscriber, TipRevision
-from review import SignOff, Standing, standing
+from review import SignOff, Standing, hold, standing
 
 log = structlog.get_logger(__name__)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.get_default_timezone())
@@ -55,6 +56,13 @@ def _start(
     sign_off: SignOff,
     now: datetime,
 ) -> Issue | None:
+    # Nobody takes the approval back from here on; what was taken back since `now`
+    # counts.
+    hold(revision.tip.subject)
+    latest = max(now, timezone.now())
+    found = standing(revision.tip.subject, revision.text_digest(), latest)
+    if found.sign_off != sign_off or not may_send(revision, found, latest):
+        return None
     issue = Issue.objects.create(
         schedule=schedule,
         slot=slot,
@@ -88,7 +96,8 @@ def _start(
 def next_tip(schedule: Schedule, now: datetime) -> tuple[TipRevision, SignOff] | None:
     """The next tip that may be sent: never sent first, else longest ago if it repeats.
 
-    Its own text and every article it cites must be approved and in date.
+    Its own text and every article it cites must be approved and in date. A tip whose
+    row was altered, or that cites nothing, is not sent.
     """
     tips = HealthTip.objects.annotate(
         last_sent=Max(
@@ -98,8 +107,12 @@ def next_tip(schedule: Schedule, now: datetime) -> tuple[TipRevision, SignOff] |
     if not schedule.repeats:
         tips = tips.filter(last_sent__isnull=True)
     for tip in tips.order_by(Coalesce("last_sent", LONG_AGO), "position"):
-        revision = tip.revisions.order_by("-number").first()
-        if revision is None:
+        revision = tip.revisions.select_related("entry").order_by("-number").first()
+        if revision is None or not revision.cites:
+            continue
+        if not is_authentic(revision):
+            # What it cites, too, decides whether it may go out.
+            log.error("tip was altered", tip_revision=revision.pk)
             continue
         found = standing(tip.subject, revision.text_digest(), now)
         if found.sign_off and may_send(revision, found, now):
