@@ -7,17 +7,26 @@ was printed earlier, a witness, can show that.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeVar
 
+from django.apps import apps
 from django.db import connection, transaction
-from django.db.models import Model, QuerySet
+from django.db.models import DateTimeField, Model, Q, QuerySet
 
-from ledger.models import Attested, Entry, Redaction, Seal
+from ledger.models import Attested, Entry, Evidence, Redaction, Seal
 from ledger.recording import is_authentic
 from ledger.redacting import is_redacted
 from ledger.sealing import GENESIS, link
 
 AT_ONCE = 2_000
+# Of rows with their texts and pictures, which may be megabytes each.
+TEXTS_AT_ONCE = 20
+# Outside of these Python can't read a time; PostgreSQL can hold one.
+EARLIEST, LATEST = (
+    datetime(2, 1, 1, tzinfo=UTC),
+    datetime(9998, 12, 31, tzinfo=UTC),
+)
 Progress = Callable[[int, int], None]
 Row = TypeVar("Row", bound=Model)
 
@@ -80,6 +89,11 @@ class _Pass:
         self.redacted = set(Redaction.objects.values_list("digest", flat=True))
 
     def faults(self, witnesses: Sequence[str]) -> Iterator[Fault]:
+        unreadable = list(_impossible_times())
+        if unreadable:
+            # Whoever loads such a row fails, so nothing more can be looked at.
+            yield from unreadable
+            return
         yield from self._chain()
         yield from self._waiting()
         yield from _lost_entries()
@@ -108,7 +122,7 @@ class _Pass:
                 entry = entries.get(seal.entry_id)
                 if entry is None:
                     yield Fault(seal.entry_id, f"sealed at {position} but gone")
-                elif link(previous, position, entry) != seal.chain:
+                elif _link(previous, position, entry) != seal.chain:
                     yield Fault(
                         seal.entry_id,
                         f"entry or link {position} was changed: the chain breaks here",
@@ -134,24 +148,21 @@ class _Pass:
         """By entry id: facts that are gone or do not match their commitment."""
         found: dict[int, Fault] = {}
         for kind, model in Attested.kinds().items():
-            ids = [entry.pk for entry in entries if entry.kind == kind]
-            if not ids:
+            missing = {entry.pk for entry in entries if entry.kind == kind}
+            if not missing:
                 continue
-            rows = {
-                row.entry_id: row
-                for row in model._default_manager.select_related("entry").filter(
-                    entry_id__in=ids
-                )
-            }
-            for pk in ids:
-                if sentence := self._complaint(model, rows.get(pk)):
-                    found[pk] = Fault(pk, sentence)
+            rows = model._default_manager.select_related("entry").filter(
+                entry_id__in=list(missing)
+            )
+            for row in rows.iterator(chunk_size=TEXTS_AT_ONCE):
+                missing.remove(row.entry_id)
+                if sentence := self._complaint(model._meta.db_table, row):
+                    found[row.entry_id] = Fault(row.entry_id, sentence)
+            for pk in missing:
+                found[pk] = Fault(pk, f"its row in {model._meta.db_table} is gone")
         return found
 
-    def _complaint(self, model: type[Attested], row: Attested | None) -> str:
-        table = model._meta.db_table
-        if row is None:
-            return f"its row in {table} is gone"
+    def _complaint(self, table: str, row: Attested) -> str:
         if not is_authentic(row):
             return f"row {row.pk} of {table} was changed"
         if row.REDACTED and not self._text_is_right(row):
@@ -164,6 +175,29 @@ class _Pass:
         return row.text_digest() == digest or (
             digest in self.redacted and is_redacted(row)
         )
+
+
+def _link(previous: str, position: int, entry: Entry) -> str:
+    """What the link ought to be; "" if no sealer could have made one."""
+    try:
+        return link(previous, position, entry)
+    except ValueError:
+        return ""
+
+
+def _impossible_times() -> Iterator[Fault]:
+    """Rows of evidence whose times were altered into what nothing can read."""
+    for model in apps.get_models(include_auto_created=True):
+        for column in model._meta.concrete_fields:
+            if not issubclass(model, Evidence) or not isinstance(column, DateTimeField):
+                continue
+            name = column.attname
+            outside = Q(**{f"{name}__lt": EARLIEST}) | Q(**{f"{name}__gt": LATEST})
+            rows = model._default_manager.filter(outside)
+            for pk in rows.values_list("pk", flat=True)[:AT_ONCE]:
+                yield Fault(
+                    None, f"row {pk} of {model._meta.db_table} was changed: {name}"
+                )
 
 
 def _batches(rows: QuerySet[Row], key: str) -> Iterator[list[Row]]:
