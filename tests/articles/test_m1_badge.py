@@ -1,0 +1,1071 @@
+"""M1: the badge follows from the text that a clinician signed, and from nothing else.
+
+Random edits of everything a reader can see try to change a signed page, or to wear its
+badge. Whatever they do, they do in one transaction that never commits.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import time_machine
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db import connection, connections, transaction
+from django.http import Http404, HttpRequest
+from django.test import Client, RequestFactory
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as trying
+from hypothesis import strategies as st
+from pytest_django import DjangoDbBlocker, Settings
+
+from articles import views
+from articles.cleaning import BadContent
+from articles.editing import revise
+from articles.feeds import SectionFeed
+from articles.models import Article, Revision, Section
+from articles.pictures import keep_drawing
+from articles.publishing import publish, publish_unsigned, withdraw
+from newsletter import composing, emails
+from newsletter.models import HealthTip, Schedule, TipRevision
+from newsletter.scheduling import next_tip, review_line
+from review import Clinician, SignOff, sign
+from review.signing import retract
+from tests.conftest import Servers, clone, point_at
+from twitchsite.env import database
+
+EDITS = 1_000
+# Saved one after the other before anybody looks whether readers got something new.
+TOGETHER = 4
+SIGNER = "Carla Example"
+CLAIMS = ("Medically reviewed by", SIGNER, "reviewedBy", "lastReviewed")
+SLUG = "muscle-twitching"
+YEAR = timedelta(days=365)
+A_PICTURE, ANOTHER = "a" * 64, "b" * 64
+TEXT: dict[str, Any] = {
+    "title": "Muscle twitching",
+    "summary": "Mostly harmless & short.",
+    "key_points": ["Twitches are common.", "Most stop within 2 weeks."],
+    "body": (
+        "<h2>Overview</h2><p>Take <strong>5 mg</strong> of it, <em>never</em> 50 mg."
+        '<sup class="citation"><a href="#ref-1">1</a></sup> H<sub>2</sub>O.<br>Rest.'
+        f'</p><figure><img src="/pictures/{A_PICTURE}.svg" alt="A muscle" width="40" '
+        'height="30"><figcaption>A muscle at rest.</figcaption></figure>'
+        '<h3>Causes</h3><ul><li>Coffee</li><li>Stress</li></ul><ol start="2"><li>Wait'
+        "</li><li>Call a doctor</li></ol><blockquote><p>It was "
+        '<a href="https://nhs.uk/">nothing</a>.</p></blockquote>'
+        '<p>An <abbr title="electromyogram">EMG</abbr> may '
+        'help.<sup class="citation"><a href="#ref-2">2</a></sup></p><table><thead><tr>'
+        '<th scope="col">Dose</th><th scope="col">Days</th></tr></thead><tbody><tr><td>'
+        '5 mg</td><td>14</td></tr><tr><td colspan="2">Not in pregnancy</td></tr>'
+        "</tbody></table>"
+    ),
+    "care_cards": [
+        {
+            "level": "emergency",
+            "heading": "Call 999 if:",
+            "items": ["you can't breathe", "your face droops"],
+            "closing": "Don't drive.",
+            "cites": [1],
+        },
+        {
+            "level": "urgent",
+            "heading": "Ask for help today if:",
+            "items": ["it lasts 2 weeks"],
+            "closing": "",
+            "cites": [],
+        },
+        {
+            "level": "non-urgent",
+            "heading": "See a doctor if:",
+            "items": ["you worry"],
+            "closing": "Take notes.",
+            "cites": [2, 3],
+        },
+    ],
+    "references": [
+        {
+            "number": number,
+            "publisher": "NHS",
+            "title": f"Source {number}",
+            "url": f"https://nhs.uk/{number}",
+            "year": "2024",
+            "doi": f"10.1000/abc{number}",
+            "pmid": f"1234{number}",
+        }
+        for number in (1, 2, 3)
+    ],
+}
+
+
+# --- What readers get -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Public:
+    """Every face of the article, byte for byte."""
+
+    html: str
+    markdown: str
+    feed: str
+    record: str
+
+
+def _request(user: User | None = None) -> HttpRequest:
+    request = RequestFactory().get("/", secure=True)
+    if user:
+        request.user = user
+    return request
+
+
+def html() -> str:
+    return views.article(_request(), SLUG).content.decode()
+
+
+def markdown() -> str:
+    return views.markdown(_request(), SLUG).content.decode()
+
+
+def feed() -> str:
+    return SectionFeed()(_request(), slug="conditions").content.decode()
+
+
+def record() -> str:
+    return views.review_record(_request(), SLUG).content.decode()
+
+
+def public() -> Public:
+    return Public(html(), markdown(), feed(), record())
+
+
+def structured(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/ld\+json">(.*?)</script>', page, re.S)
+    facts: dict[str, Any] = json.loads(found[1]) if found else {}
+    return facts
+
+
+def words(page: str) -> str:
+    """What a reader reads: no tags, no JSON-LD, single blanks."""
+    seen = re.sub(r"<script.*?</script>|<head>.*?</head>", "", page, flags=re.S)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", seen))).strip()
+
+
+def makes_no_claim(text: str) -> bool:
+    return not any(claim in text for claim in CLAIMS) and (
+        "not medically reviewed" in text
+    )
+
+
+# --- The cast ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Site:
+    article: Article
+    live: Revision
+    sign_off: SignOff
+    edith: User
+    opened_at: datetime
+    before: Public
+
+
+def clinician(**changes: Any) -> Clinician:
+    user, _ = User.objects.get_or_create(username="carla")
+    fields = {
+        "name": SIGNER,
+        "credentials": "MB ChB",
+        "registration": "GMC 0",
+        "credential_expires_at": timezone.now() + 9 * YEAR,
+        **changes,
+    }
+    found, _ = Clinician.objects.get_or_create(user=user, defaults=fields)
+    return found
+
+
+def approved(revision: Revision | TipRevision, subject: str, **changes: Any) -> SignOff:
+    arguments = {
+        "subject": subject,
+        "by": clinician(),
+        "authors": revision.author_ids,
+        "verdict": SignOff.Verdict.APPROVED,
+        "conflicts_of_interest": "none",
+        "comment": "Read in full.",
+        "valid_for": YEAR,
+        **changes,
+    }
+    return sign(revision.content, **arguments)
+
+
+def open_site() -> Site:
+    """An article on the site whose text Carla signed."""
+    edith = User.objects.create(username="edith", is_superuser=True, is_staff=True)
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    for digest in (A_PICTURE, ANOTHER):
+        keep_drawing(digest, drawing, 40, 30)
+    section = Section.objects.create(slug="conditions", title="Health Conditions")
+    article = Article.objects.create(slug=SLUG, section=section, kind="symptom")
+    live, _ = revise(article, TEXT, by=edith)
+    sign_off = approved(live, article.subject)
+    opened_at = timezone.now()
+    publish(live, by=edith, at=opened_at)
+    return Site(article, live, sign_off, edith, opened_at, public())
+
+
+@pytest.fixture(scope="module")
+def own_database(
+    cluster: Servers, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[str]:
+    """For transactions of a superuser; nothing in it is ever committed."""
+    with django_db_blocker.unblock():
+        name = clone(cluster)
+        yield name
+    with psycopg.connect(cluster.superuser_url(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def superuser(
+    cluster: Servers, own_database: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """One transaction in which the application's role can become the superuser."""
+    default = connections["default"]
+    shared = str(default.settings_dict["NAME"])
+    options = default.settings_dict["OPTIONS"]
+    with django_db_blocker.unblock():
+        default.close()
+        default.settings_dict.update(database(cluster.superuser_url(own_database)))
+        default.settings_dict["OPTIONS"] = {"options": "-c role=twitchsite_app"}
+        with transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+        default.settings_dict["OPTIONS"] = options
+        point_at(cluster, shared)
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def tamper(statement: str, *parameters: Any) -> None:
+    """As a superuser whom neither grants nor triggers stop."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET LOCAL ROLE NONE; SET LOCAL session_replication_role=replica"
+        )
+        cursor.execute(statement, parameters)
+        assert cursor.rowcount >= 1, "nothing was altered"
+        cursor.execute("SET LOCAL session_replication_role = origin")
+        cursor.execute("SET LOCAL ROLE twitchsite_app")
+
+
+# --- Edits ------------------------------------------------------------------------
+
+SNIPPETS = [
+    *("not ", "5 mg", "50 mg", "µg", "<b>", "&amp;", '"', "'", "é", "\u202e", "\u00a0"),
+    *("{{ x }}", "{% now %}", "</script>", "<script>alert(1)</script>", "]]>", "-->"),
+    *("0", "1", ".", ",", "-", "never", "\u200b", "e\u0301", "𝟓", "١"),
+]
+LINE = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12
+) | st.sampled_from(SNIPPETS)
+SHAPES = {
+    "url": st.from_regex(r"\Ahttps://[a-z]{1,8}\.org(/[a-z0-9]{1,6})?\Z") | st.just(""),
+    "year": st.from_regex(r"\A[12][0-9]{3}\Z") | st.just(""),
+    "doi": st.from_regex(r"\A10\.[0-9]{4,9}/[a-z0-9.]{1,9}\Z") | st.just(""),
+    "pmid": st.from_regex(r"\A[1-9][0-9]{0,8}\Z") | st.just(""),
+    "level": st.sampled_from(["emergency", "urgent", "non-urgent"]),
+}
+Edit = Callable[[dict[str, Any]], None]
+PIECES = re.compile(r"(<[^>]+>)")
+BLOCK = re.compile(r"<(p|h2|h3|li|tr|figure|blockquote|table|ul|ol)\b.*?</\1>", re.S)
+
+
+def typed(text: str, how: str, place: int, more: str) -> str:
+    """`text` with `more` in it, or a piece of it gone, or all of it new."""
+    at = place % (len(text) + 1)
+    return {
+        "insert": text[:at] + more + text[at:],
+        "overtype": text[:at] + more + text[at + len(more) :],
+        "delete": text[:at] + text[at + 1 :],
+        "cut": text[:at],
+        "swap": text[at:] + text[:at],
+        "anew": more,
+    }[how]
+
+
+TYPING = st.sampled_from(["insert", "overtype", "delete", "cut", "swap", "anew"])
+PLACE = st.integers(0, 400)
+
+
+@st.composite
+def fields(draw: st.DrawFn) -> tuple[str, Edit]:
+    """One field outside the body, whichever."""
+    name = draw(st.sampled_from(["title", "summary", "key_points", "card", "source"]))
+    how, place, more = draw(TYPING), draw(PLACE), draw(LINE)
+    if name in ("title", "summary"):
+        return name, lambda text: text.update(
+            {name: typed(text[name], how, place, more)}
+        )
+    if name == "key_points":
+        act = draw(st.sampled_from(["type", "add", "drop", "turn"]))
+        return f"key points: {act}", lambda text: _in_list(
+            text["key_points"], act, how, place, more
+        )
+    number = draw(st.integers(0, 2))
+    if name == "card":
+        key = draw(st.sampled_from(["level", "heading", "items", "closing", "cites"]))
+        act = draw(st.sampled_from(["type", "add", "drop", "turn"]))
+        new: Any = draw(
+            SHAPES["level"]
+            if key == "level"
+            else st.lists(st.integers(1, 3), max_size=3)
+            if key == "cites"
+            else LINE
+        )
+
+        def card(text: dict[str, Any]) -> None:
+            one = text["care_cards"][number]
+            if key == "items":
+                _in_list(one["items"], act, how, place, more)
+            elif key in ("level", "cites"):
+                one[key] = new
+            else:
+                one[key] = typed(one[key], how, place, more)
+
+        return f"card {number}: {key}", card
+    key = draw(st.sampled_from(["publisher", "title", "url", "year", "doi", "pmid"]))
+    value = draw(SHAPES[key]) if key in SHAPES else ""
+
+    def source(text: dict[str, Any]) -> None:
+        one = text["references"][number]
+        one[key] = value if key in SHAPES else typed(one[key], how, place, more)
+
+    return f"reference: {key}", source
+
+
+def _in_list(lines: list[str], act: str, how: str, place: int, more: str) -> None:
+    at = place % len(lines)
+    if act == "type":
+        lines[at] = typed(lines[at], how, place, more)
+    elif act == "add":
+        lines.insert(at, more)
+    elif act == "drop":
+        del lines[at]
+    else:
+        lines.reverse()
+
+
+@st.composite
+def wholes(draw: st.DrawFn) -> tuple[str, Edit]:
+    """Whole care cards and references: added, taken away, put in another order."""
+    name = draw(st.sampled_from(["care_cards", "references"]))
+    act, at = draw(st.sampled_from(["add", "drop", "turn"])), draw(st.integers(0, 2))
+
+    def change(text: dict[str, Any]) -> None:
+        rows = text[name]
+        if act == "add":
+            rows.insert(at, deepcopy(rows[at]))
+        elif act == "drop":
+            del rows[at if name == "care_cards" else -1]
+            _forget_source_3(text)
+        else:
+            rows.append(rows.pop(0))
+        if name == "references":
+            for number, one in enumerate(rows, 1):
+                one["number"] = number
+
+    return f"{name}: {act}", change
+
+
+def _forget_source_3(text: dict[str, Any]) -> None:
+    if len(text["references"]) < 3:
+        for card in text["care_cards"]:
+            card["cites"] = [one for one in card["cites"] if one < 3]
+
+
+ATTRIBUTES = {
+    "alt": LINE | st.just(""),
+    "title": LINE,
+    "href": SHAPES["url"].filter(bool) | st.sampled_from(["#ref-1", "#ref-3", "/x/"]),
+    "src": st.sampled_from([f"/pictures/{ANOTHER}.svg"]),
+    "width": st.from_regex(r"\A[1-9][0-9]{0,2}\Z"),
+    "height": st.from_regex(r"\A[1-9][0-9]{0,2}\Z"),
+    "scope": st.sampled_from(["row", "col", "rowgroup"]),
+    "colspan": st.sampled_from(["1", "3"]),
+    "start": st.from_regex(r"\A[1-9][0-9]?\Z"),
+}
+SWAPS = [
+    *(("h2", "h3"), ("h3", "h2"), ("ul", "ol"), ("strong", "em"), ("em", "strong")),
+    *(("sub", "sup"), ("blockquote", "p"), ("h3", "p"), ("th", "td"), ("td", "th")),
+    *(("strong", ""), ("em", ""), ("sub", ""), ("abbr", ""), ("a", "")),
+]
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> tuple[str, Edit]:
+    """The body: its words, its marks, its attributes, its blocks."""
+    what = draw(
+        st.sampled_from(
+            ["words", "words", "attribute", "mark", "swap", "drop", "again"]
+        )
+    )
+    how, place, more = draw(TYPING), draw(PLACE), draw(LINE)
+    key = draw(st.sampled_from(sorted(ATTRIBUTES)))
+    value = draw(ATTRIBUTES[key])
+    mark = draw(st.sampled_from(["strong", "em", "sub", "sup"]))
+    old, new = draw(st.sampled_from(SWAPS))
+
+    def change(text: dict[str, Any]) -> None:
+        body = text["body"]
+        if what == "attribute":
+            shapes = re.compile(rf' {key}="[^"]*"')
+            body = _one(shapes, body, place, f' {key}="{_quoted(value)}"')
+        elif what == "swap":
+            to = (f"<{new}>", f"</{new}>") if new else ("", "")
+            body = re.sub(rf"<{old}\b[^>]*>", to[0], body).replace(f"</{old}>", to[1])
+        elif what == "drop":
+            body = _one(BLOCK, body, place, "")
+        elif what == "again":
+            found = _nth(BLOCK, body, place)
+            body = body[: found.end()] + found[0] + body[found.end() :]
+        else:
+            pieces = PIECES.split(body)
+            said = [at for at, one in enumerate(pieces) if one and one[0] != "<"]
+            at = said[place % len(said)]
+            if what == "mark":
+                pieces[at] = f"<{mark}>{pieces[at]}</{mark}>"
+            else:
+                words = typed(unescape(pieces[at]), how, place, more)
+                pieces[at] = _quoted(words)
+            body = "".join(pieces)
+        text["body"] = body
+
+    return f"body: {key if what == 'attribute' else what}", change
+
+
+def _nth(shape: re.Pattern[str], body: str, place: int) -> re.Match[str]:
+    found = list(shape.finditer(body))
+    return found[place % len(found)]
+
+
+def _one(shape: re.Pattern[str], body: str, place: int, new: str) -> str:
+    found = _nth(shape, body, place)
+    return body[: found.start()] + new + body[found.end() :]
+
+
+def _quoted(text: str) -> str:
+    return (
+        text.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace('"', "&quot;")
+    )
+
+
+# --- A thousand edits -------------------------------------------------------------
+
+REASON = "An urgent warning."
+Faces = list[str]
+
+
+def in_preview(site: Site, edited: Revision) -> Faces:
+    desk = admin.site._registry[Revision]
+    shown = desk.preview(_request(site.edith), edited.pk)  # type: ignore[attr-defined]
+    return [shown.content.decode()]
+
+
+def published_unsigned(site: Site, edited: Revision) -> Faces:
+    publish_unsigned(edited, by=site.edith, reason=REASON)
+    pages = [html(), markdown()]
+    assert all(REASON in page for page in pages)
+    return pages
+
+
+def put_in_the_live_row(site: Site, edited: Revision) -> Faces:
+    content = json.dumps(edited.content)
+    tamper(
+        "UPDATE articles_revision SET content = %s WHERE id = %s", content, site.live.pk
+    )
+    return [html()]
+
+
+def put_in_the_live_row_with_its_digest(site: Site, edited: Revision) -> Faces:
+    tamper(
+        "UPDATE articles_revision SET (content, digest) = (%s, %s) WHERE id = %s",
+        json.dumps(edited.content),
+        edited.digest,
+        site.live.pk,
+    )
+    return [markdown()]
+
+
+def named_with_the_signed_digest(site: Site, edited: Revision) -> Faces:
+    publish_unsigned(edited, by=site.edith, reason=REASON)
+    tamper(
+        "UPDATE articles_revision SET digest = %s WHERE id = %s",
+        site.live.digest,
+        edited.pk,
+    )
+    return [feed()]
+
+
+def given_the_others_sign_off(site: Site, edited: Revision) -> Faces:
+    publish_unsigned(edited, by=site.edith, reason=REASON)
+    tamper(
+        "UPDATE review_signoff SET (digest, content) = (%s, %s) WHERE id = %s",
+        edited.digest,
+        json.dumps(edited.content),
+        site.sign_off.pk,
+    )
+    return [html(), record()]
+
+
+def replaced_by_the_signed_text_again(site: Site, edited: Revision) -> Faces:
+    """Makes a page without a badge too, on the way."""
+    publish_unsigned(edited, by=site.edith, reason=REASON)
+    between = html()
+    again, _ = revise(site.article, site.live.content, by=None)
+    assert again.digest == site.live.digest
+    publish(again, at=site.opened_at)
+    assert html() == site.before.html
+    return [between]
+
+
+WAYS = (
+    *(in_preview, published_unsigned, put_in_the_live_row),
+    *(put_in_the_live_row_with_its_digest, named_with_the_signed_digest),
+    *(given_the_others_sign_off, replaced_by_the_signed_text_again),
+)
+
+
+def save_edit(site: Site, change: Edit) -> tuple[str, Revision]:
+    """What became of an edit of the signed text ("refused", "same" or "edits")."""
+    content = deepcopy(site.live.content)
+    change(content)
+    try:
+        edited, made = revise(site.article, content, by=site.edith)
+    except BadContent:
+        return "refused", site.live
+    return "edits" if made and edited.digest != site.live.digest else "same", edited
+
+
+def test_m1_a_thousand_edits_move_no_badge(superuser: None) -> None:
+    site = open_site()
+    tried: Counter[str] = Counter()
+
+    @trying(
+        # About one in six changes nothing or is refused.
+        max_examples=int(1.28 * EDITS / TOGETHER),
+        deadline=None,
+        print_blob=True,
+        database=None,
+        # Explaining traces every line, which takes as long as all the rest.
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        st.lists(
+            st.tuples(fields() | wholes() | bodies(), st.sampled_from(WAYS)),
+            min_size=TOGETHER,
+            max_size=TOGETHER,
+        )
+    )
+    def try_some(edits: list[tuple[tuple[str, Edit], Any]]) -> None:
+        with undone():
+            saved = []
+            for (name, change), way in edits:
+                became, edited = save_edit(site, change)
+                tried.update([became, f"{became}: {name}"])
+                if became == "edits":
+                    saved.append((edited, way))
+            assert public() == site.before
+            for edited, way in saved:
+                with undone():
+                    for page in way(site, edited):
+                        assert makes_no_claim(page)
+
+    try_some()
+
+    assert tried["edits"] >= EDITS, tried
+    assert places(tried) >= EVERY_FIELD
+    assert public() == site.before
+
+
+EVERY_FIELD = {
+    *("title", "summary", "key points", "body", "reference"),
+    *("card 0", "card 1", "card 2", "care_cards", "references"),
+}
+
+
+def places(tried: Counter[str]) -> set[str]:
+    """Where the edits were that made a new text."""
+    return {one.split(": ")[1] for one in tried if one.startswith("edits: ")}
+
+
+# --- A sign-off that was altered ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("signer_name", "Mallory Example"),
+        ("signer_credentials", "Professor"),
+        ("valid_until", timezone.now() + 2 * YEAR),
+        ("signed_at", timezone.now() - timedelta(days=3)),
+        ("conflicts_of_interest", "paid by a maker of magnesium"),
+        ("subject", "article:999999"),
+        ("digest", "0" * 64),
+        ("verdict", "changes requested"),
+        ("author_ids", [999_999]),
+        ("signer_user_id", 2**60),
+        ("demonstration", True),
+    ],
+)
+def test_m1_an_altered_sign_off_carries_no_badge(
+    superuser: None, column: str, value: object
+) -> None:
+    site = open_site()
+
+    tamper(
+        f"UPDATE review_signoff SET {column} = %s WHERE id = %s",  # noqa: S608
+        value,
+        site.sign_off.pk,
+    )
+
+    for page in (html(), markdown(), feed(), record()):
+        assert makes_no_claim(page)
+        assert "Mallory" not in page
+
+
+def test_m1_a_retraction_turned_into_an_approval_carries_no_badge(
+    superuser: None,
+) -> None:
+    site = open_site()
+    retract(site.sign_off, by=clinician(), comment="The dose is wrong.")
+
+    tamper("UPDATE review_signoff SET verdict = 'approved'")
+
+    assert makes_no_claim(html())
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["null", "[]", '"text"', "1.5", "{}", '{"format": 1}', '{"redacted": true}'],
+)
+def test_m1_the_record_hands_out_no_bytes_but_those_that_were_signed(
+    superuser: None, content: str
+) -> None:
+    site = open_site()
+    place = [SLUG, site.sign_off.digest]
+    assert views.signed_text(_request(), *place).status_code == 200
+
+    tamper("UPDATE review_signoff SET content = %s", content)
+
+    with pytest.raises(Http404):
+        views.signed_text(_request(), *place)
+    assert f"{site.sign_off.digest}.json" not in record()
+
+
+def test_m1_a_number_no_digest_can_be_made_of_is_no_signed_text(
+    superuser: None,
+) -> None:
+    site = open_site()
+
+    tamper(
+        "UPDATE articles_revision SET content = content || %s WHERE id = %s",
+        '{"dose": 1.5}',
+        site.live.pk,
+    )
+
+    assert makes_no_claim(html())
+
+
+def test_the_record_of_a_withdrawn_article_keeps_the_title_that_readers_knew(
+    db: None,
+) -> None:
+    site = open_site()
+    withdraw(site.article, reason="The advice changed.")
+
+    revise(site.article, {**TEXT, "title": "Nobody approved this"}, by=None)
+
+    assert "Review record: Muscle twitching" in record()
+    assert "Nobody approved this" not in record()
+
+
+# --- Saying the same ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {},
+        {"title": "  Muscle \n twitching\u200b "},
+        {"key_points": ["", *TEXT["key_points"], "  "]},
+        {"body": TEXT["body"].replace("<p>", '<p class="MsoNormal"><span></span>')},
+        {"body": TEXT["body"].replace("</p>", "</p><p> </p>")},
+    ],
+)
+def test_m1_a_save_that_changes_nothing_makes_nothing(
+    db: None, same: dict[str, Any]
+) -> None:
+    site = open_site()
+
+    revision, made = revise(site.article, {**TEXT, **same}, by=site.edith)
+
+    assert (revision.pk, made) == (site.live.pk, False)
+    assert public() == site.before
+
+
+# --- The review line in each of its states -------------------------------------------
+
+SIGNED = datetime(2027, 3, 1, 9, tzinfo=UTC)
+BADGE = "Medically reviewed by Carla Example, MB ChB on 1 March 2027."
+DATES = "Page last reviewed: 1 March 2027 Next review due: 29 February 2028"
+UNTIL = f"{BADGE} Next review due 29 February 2028."
+LATE = (
+    "Review overdue since 29 February 2028. "
+    "Last reviewed by Carla Example, MB ChB on 1 March 2027."
+)
+NONE = "This text is not medically reviewed."
+NO_DATE = "This text is not medically reviewed, so there is no review date."
+DEMO = "Demonstration only: not medically reviewed"
+APPROVED = (
+    "Approved {demo}Carla Example, MB ChB Signed on 1 March 2027 Valid until 29 "
+    "February 2028 Comment Read in full. Conflicts of interest none Digest of the text "
+    "{digest}{now} The text The very bytes that were signed"
+)
+LATER = (
+    " Carla Example, MB ChB Signed on 1 March 2027 Comment Read in full. Conflicts of "
+    "interest none Digest of the text {digest}{now} The text The very bytes that were "
+    "signed "
+)
+NOW = "This is the text on the page now."
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What the page, its foot, its Markdown and its record say in one state."""
+
+    line: str
+    foot: str
+    text: str
+    record: str = APPROVED
+    now: str = NOW
+    is_claim: bool = False
+    days: int = 0
+    verdict: str = "approved"
+    demo: str = ""
+    unsigned: bool = False
+
+
+GOLDEN = {
+    "current": Golden(BADGE, DATES, UNTIL, is_claim=True),
+    "due soon": Golden(BADGE, DATES, UNTIL, is_claim=True, days=364),
+    "overdue": Golden(
+        LATE,
+        "Page last reviewed: 1 March 2027 Review overdue since: 29 February 2028",
+        LATE,
+        days=365,
+    ),
+    "lapsed": Golden(f"{NONE} Its last review has run out.", NO_DATE, NONE, days=455),
+    "retracted": Golden(
+        f"{NONE} A clinician has taken their approval back.",
+        NO_DATE,
+        NONE,
+        record=f"Retracted{LATER}{APPROVED}",
+        verdict="retracted",
+    ),
+    "changes requested": Golden(
+        f"{NONE} A clinician has asked for changes.",
+        NO_DATE,
+        NONE,
+        record=f"Changes requested{LATER}{APPROVED}",
+        verdict="changes requested",
+    ),
+    "unsigned": Golden(
+        f"{NONE} No clinician has signed it yet.",
+        NO_DATE,
+        f"{NONE}\nIt was published without a clinician’s approval: {REASON}",
+        now="",
+        unsigned=True,
+    ),
+    "demonstration": Golden(
+        f"{DEMO}.", f"{DEMO}, so there is no review date.", f"{DEMO}.", demo=f"{DEMO} "
+    ),
+}
+
+
+@pytest.fixture
+def reader(db: None, settings: Settings, tmp_path: Path) -> Client:
+    """Through every middleware, as a browser comes."""
+    settings.STATIC_ROOT = tmp_path
+    return Client(headers={"X-Forwarded-Proto": "https"})
+
+
+def put_into(state: Golden) -> SignOff:
+    """The article, approved on SIGNED, and what else happened to it that day."""
+    with time_machine.travel(SIGNED, tick=False):
+        clinician(demonstration=bool(state.demo))
+        site = open_site()
+        if state.verdict != "approved":
+            verdict = SignOff.Verdict(state.verdict)
+            approved(site.live, site.article.subject, verdict=verdict)
+        if state.unsigned:
+            edited, _ = revise(site.article, {**TEXT, "title": "Twitches"}, by=None)
+            publish_unsigned(edited, by=site.edith, reason=REASON)
+    return site.sign_off
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_m1_every_face_says_the_same_in_every_state(
+    reader: Client, settings: Settings, name: str
+) -> None:
+    state = GOLDEN[name]
+    settings.DEMO = bool(state.demo)
+    sign_off = put_into(state)
+
+    with time_machine.travel(SIGNED + timedelta(days=state.days), tick=False):
+        page, text, feed, record = (
+            reader.get(address).content.decode()
+            for address in (
+                f"/articles/{SLUG}/",
+                f"/articles/{SLUG}.md",
+                "/feeds/conditions.atom",
+                f"/articles/{SLUG}/review/",
+            )
+        )
+
+    facts = structured(page)
+    why = f"Published without a clinician’s approval. The editors say why: {REASON}"
+    assert told(page, "review") == [
+        f"{state.line} See the review record",
+        *([why] if state.unsigned else []),
+    ]
+    assert told(page, "review-dates") == [state.foot]
+    assert f"& short.\n\n{state.text}\n" in text
+    assert f"& short. {state.text.splitlines()[0]}<" in unescape(feed)
+    assert words(record).split(" Verdicts ")[1].split(" Check it")[0] == (
+        state.record.format(digest=sign_off.digest, now=state.now, demo=state.demo)
+    )
+    assert says_the_same(facts, page) is state.is_claim
+    assert ("Medically reviewed by" in page + text + feed) is state.is_claim
+
+
+def says_the_same(facts: dict[str, Any], page: str) -> bool:
+    """Whether JSON-LD claims a review; if so, the page has to say just that."""
+    if {"lastReviewed", "reviewedBy"}.isdisjoint(facts):
+        return False
+    (line,) = told(page, "review")
+    who = facts["reviewedBy"]
+    when = datetime.fromisoformat(facts["lastReviewed"])
+    assert line.startswith(
+        f"Medically reviewed by {who['name']}, {who['description']} "
+        f"on {when:%-d %B %Y}."
+    )
+    assert f'<time datetime="{facts["lastReviewed"]}">' in page
+    return True
+
+
+def told(page: str, name: str) -> list[str]:
+    """The words of each of the page's elements of this class."""
+    found = re.findall(rf'<div class="{name}(?: [^"]*)?">.*?</div>', page, re.S)
+    return [words(one) for one in found]
+
+
+def test_m1_a_signer_and_a_day_of_any_kind_stand_alike_on_page_and_in_json_ld(
+    superuser: None,
+) -> None:
+    """Names with quotes and angle brackets, days around midnight, any validity."""
+    site = open_site()
+
+    @trying(max_examples=60, deadline=None, print_blob=True, database=None)
+    @given(
+        name=st.text(NAMES, min_size=1, max_size=40).filter(str.strip),
+        credentials=st.text(NAMES, min_size=1, max_size=40).filter(str.strip),
+        at=st.datetimes(datetime(2027, 1, 1), datetime(2040, 1, 1)),  # noqa: DTZ001
+        days=st.integers(1, 1096),
+        later=st.integers(0, 1300),
+    )
+    def try_one(
+        name: str, credentials: str, at: datetime, days: int, later: int
+    ) -> None:
+        signed_at = at.replace(tzinfo=UTC)
+        with undone():
+            Clinician.objects.update(
+                name=" ".join(name.split()),
+                credentials=" ".join(credentials.split()),
+                credential_expires_at=signed_at + YEAR,
+            )
+            approved(
+                site.live,
+                site.article.subject,
+                at=signed_at,
+                valid_for=timedelta(days=days),
+            )
+            with time_machine.travel(signed_at + timedelta(days=later), tick=False):
+                page = html()
+            assert says_the_same(structured(page), page) is (later < days)
+
+    try_one()
+
+
+NAMES = st.characters(
+    codec="utf-8", categories=["L", "N", "P", "S", "Zs"], exclude_characters="\u3000"
+)
+
+
+# --- Tips ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Post:
+    """A tip that cites the article, both approved, and the schedule it waits on."""
+
+    schedule: Schedule
+    tip: HealthTip
+    revision: TipRevision
+    sign_off: SignOff
+
+
+def write_tip(**changes: str) -> dict[str, Any]:
+    said = {"subject": "Rest", "preheader": "A tip", "html": "<p>Rest 5 min.</p>"}
+    return composing.from_html(**{**said, **changes})
+
+
+def open_post() -> Post:
+    site = open_site()
+    tip = HealthTip.objects.create(slug="rest", position=1)
+    revision, _ = composing.revise(tip, write_tip(), cites=[SLUG], by=site.edith)
+    sign_off = approved(revision, tip.subject)
+    schedule = Schedule.objects.create(
+        name="weekly", time_of_day=time(9), starts_at=SIGNED
+    )
+    return Post(schedule, tip, revision, sign_off)
+
+
+def chosen(post: Post) -> tuple[TipRevision, SignOff] | None:
+    return next_tip(post.schedule, timezone.now())
+
+
+def test_m1_an_approved_tip_says_by_whom_and_when(db: None) -> None:
+    post = open_post()
+
+    found = chosen(post)
+
+    assert found == (post.revision, post.sign_off)
+    line = review_line(post.sign_off)
+    day = f"{post.sign_off.signed_at:%-d %B %Y}"
+    assert line == f"Medically reviewed by Carla Example, MB ChB on {day}."
+    mail = emails.tip(
+        post.revision, review_line=line, article={"title": "Twitching", "url": "/x/"}
+    )
+    assert line in words(mail.html)
+    assert line in " ".join(mail.text.split())
+
+
+def test_m1_a_demonstration_tip_says_that_it_is_one(
+    db: None, settings: Settings
+) -> None:
+    settings.DEMO = True
+    clinician(demonstration=True)
+    post = open_post()
+
+    assert chosen(post) == (post.revision, post.sign_off)
+    assert review_line(post.sign_off) == f"{DEMO}."
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"subject": "Rest!"}, {"preheader": "A tip."}, {"html": "<p>Rest 50 min.</p>"}],
+)
+def test_m1_a_tip_that_was_edited_waits_for_its_own_signature(
+    db: None, change: dict[str, str]
+) -> None:
+    post = open_post()
+
+    edith = User.objects.get(username="edith")
+
+    _, made = composing.revise(post.tip, write_tip(**change), cites=[SLUG], by=edith)
+
+    assert made
+    assert chosen(post) is None
+    composing.revise(post.tip, write_tip(), cites=[SLUG], by=edith)
+    found = chosen(post)
+    assert found
+    assert found[1] == post.sign_off
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        """content = jsonb_set(content, '{subject}', '"Take 50 mg"')""",
+        """content = jsonb_set(content, '{preheader}', '"Take 50 mg"')""",
+        """content = jsonb_set(content, '{html}', '"<p>Take 50 mg</p>"')""",
+        """content = jsonb_set(content, '{text}', '"Take 50 mg"')""",
+        "content = '{}'",
+        "content = '1.5'",
+        "cites = '{}'",
+        "cites = '{another-article}'",
+        "number = 7",
+        "author_ids = '{}'",
+        "digest = repeat('0', 64)",
+    ],
+)
+def test_m1_a_tip_whose_row_was_altered_is_not_sent(
+    superuser: None, assignment: str
+) -> None:
+    post = open_post()
+    assert chosen(post)
+
+    tamper(f"UPDATE newsletter_tiprevision SET {assignment}")  # noqa: S608
+
+    assert chosen(post) is None
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "signer_name = 'Mallory'",
+        "valid_until = valid_until + interval '1 year'",
+        "author_ids = '{}'",
+        "comment = 'Fine.'",
+    ],
+)
+def test_m1_a_tip_whose_sign_off_was_altered_is_not_sent(
+    superuser: None, assignment: str
+) -> None:
+    post = open_post()
+
+    tamper(
+        f"UPDATE review_signoff SET {assignment} WHERE id = %s",  # noqa: S608
+        post.sign_off.pk,
+    )
+
+    assert chosen(post) is None
+
+
+def test_m1_a_tip_waits_while_the_article_it_cites_was_altered(
+    superuser: None,
+) -> None:
+    post = open_post()
+
+    tamper(
+        "UPDATE articles_revision "
+        """SET content = jsonb_set(content, '{summary}', '"Take 50 mg"')"""
+    )
+
+    assert chosen(post) is None
