@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from ledger import is_redacted
 from review import desk
 from review.diffing import compare
-from review.forms import VerdictForm
+from review.forms import VerdictForm, verdict_given
 from review.models import Clinician, ReviewRequest, SignOff
 from review.signing import Refused, answer
 from review.workbench import ReadOnlyDesk, admin_url, posted
@@ -132,8 +132,9 @@ class ReviewRequestAdmin(ReadOnlyDesk):
         texts = [{"request": one, "diff": desk.difference(one)[1]} for one in waiting]
         form = VerdictForm(posted(request))
         if request.method == "POST" and form.is_valid():
-            ticked = set(request.POST.getlist("sign"))
-            if self._sign_each(request, clinician, form, list(waiting), ticked):
+            ticked = request.POST.getlist("sign")[:MOST_TOGETHER]
+            said = verdict_given(form.cleaned_data)
+            if self._sign_each(request, clinician, said, ticked):
                 url = reverse("admin:review_reviewrequest_changelist")
                 return HttpResponseRedirect(url)
             form.add_error(None, "Tick the texts that you have read.")
@@ -152,20 +153,27 @@ class ReviewRequestAdmin(ReadOnlyDesk):
         self,
         request: HttpRequest,
         clinician: Clinician,
-        form: VerdictForm,
-        waiting: list[ReviewRequest],
-        ticked: set[str],
+        said: dict[str, Any],
+        ticked: list[str],
     ) -> int:
-        """Sign what was ticked as it was shown; how many were ticked."""
-        chosen = [one for one in waiting if f"{one.pk}-{one.digest}" in ticked]
-        for one in chosen:
+        """Sign what was ticked, as it was shown; how many were ticked.
+
+        A tick is "request id-digest of the text on the screen".
+        """
+        for tick in ticked:
+            pk, _, shown = tick.partition("-")
+            one = ReviewRequest.objects.filter(
+                pk=pk if pk.isdecimal() else None
+            ).first()
+            if one is None or not desk.may_answer(request.user, one):
+                continue
             try:
-                given = answer(one, by=clinician, **form.verdict_given())
+                given = answer(one, by=clinician, shown=shown, **said)
             except Refused as refusal:
                 messages.error(request, f"{one.title}: {refusal}")
             else:
                 messages.success(request, f"{one.title}: {given.verdict}.")
-        return len(chosen)
+        return len(ticked)
 
 
 @admin.register(SignOff)

@@ -14,6 +14,7 @@ from review.forms import (
     DeclineForm,
     RetractForm,
     ShownVerdictForm,
+    verdict_given,
 )
 from review.models import Clinician, ReviewRequest, SignOff
 from review.workbench import Verb, posted
@@ -104,13 +105,9 @@ class Answer(RequestVerb):
         }
 
     def do(self, request: HttpRequest, obj: ReviewRequest, data: Data) -> str:
-        if data["digest"] != obj.digest:
-            raise signing.NotAllowedToSign(
-                "This is not the text that was shown to you. Please read it again."
-            )
-        form = ShownVerdictForm(request.POST)
-        form.is_valid()
-        given = signing.answer(obj, by=signer(request), **form.verdict_given())
+        given = signing.answer(
+            obj, by=signer(request), shown=data["digest"], **verdict_given(data)
+        )
         told = f"Signed: {given.verdict}. It holds for exactly this text."
         if obj.newer_text_at:
             told += " A newer draft exists; it is not covered."

@@ -42,16 +42,6 @@ class VerdictForm(forms.Form):
         initial="12",
     )
 
-    def verdict_given(self) -> dict[str, Any]:
-        """As `signing.answer` takes it."""
-        data = self.cleaned_data
-        return {
-            "verdict": SignOff.Verdict(data["verdict"]),
-            "comment": data["comment"],
-            "conflicts_of_interest": data["conflicts_of_interest"],
-            "valid_for": VALIDITIES[data["months"]][1],
-        }
-
 
 class ShownVerdictForm(VerdictForm):
     """For one text: the digest of what was shown comes back with the verdict."""
@@ -80,3 +70,13 @@ class RetractForm(forms.Form):
         widget=forms.Textarea(WIDE),
         help_text="Readers find it in the review record.",
     )
+
+
+def verdict_given(data: dict[str, Any]) -> dict[str, Any]:
+    """A VerdictForm's cleaned data as `signing.answer` takes it."""
+    return {
+        "verdict": SignOff.Verdict(data["verdict"]),
+        "comment": data["comment"],
+        "conflicts_of_interest": data["conflicts_of_interest"],
+        "valid_for": VALIDITIES[data["months"]][1],
+    }

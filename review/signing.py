@@ -100,10 +100,12 @@ def answer(
     conflicts_of_interest: str,
     valid_for: timedelta,
     comment: str = "",
+    shown: str | None = None,
     at: datetime | None = None,
 ) -> SignOff:
     """Give a verdict on exactly the text of `request`, which closes it.
 
+    `shown` is the digest of the text that the person read: another one is not signed.
     A newer draft changes nothing about that: `request.newer_text_at` tells whether
     there is one. Raises AlreadyAnswered, and what `sign` raises.
     """
@@ -113,6 +115,11 @@ def answer(
     _refuse_closed(waiting)
     if is_redacted(waiting):
         raise NotAllowedToSign("This text was taken away for a lawful reason.")
+    text = digest(waiting.content)
+    if text != waiting.digest or shown not in (None, text):
+        raise NotAllowedToSign(
+            "This is not the text that was shown to you. Please read it again."
+        )
     now = at or timezone.now()
     given = sign(
         waiting.content,

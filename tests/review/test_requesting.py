@@ -98,6 +98,21 @@ def test_a_newer_draft_is_told_and_not_signed(db: None) -> None:
     assert standing("article:1", digest(newer)).state is State.UNSIGNED
 
 
+@pytest.mark.parametrize("shown", ["", "0" * 64])
+def test_a_text_that_was_not_shown_is_not_signed(db: None, shown: str) -> None:
+    with pytest.raises(NotAllowedToSign, match="not the text that was shown"):
+        answer(asked(), by=carla(), shown=shown, **SAID)
+
+
+def test_a_request_whose_row_was_altered_is_not_signed(db: None) -> None:
+    waiting = asked()
+    other = {**TEXT, "body": "<p>Take 50 mg.</p>"}
+    ReviewRequest.objects.update(content=other)
+
+    with pytest.raises(NotAllowedToSign, match="not the text that was shown"):
+        answer(waiting, by=carla(), **SAID)
+
+
 def test_a_second_answer_is_refused_with_the_first_ones_name(db: None) -> None:
     waiting = asked()
     answer(waiting, by=carla(), **SAID)
