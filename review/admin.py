@@ -162,10 +162,10 @@ class ReviewRequestAdmin(ReadOnlyDesk):
         """
         for tick in ticked:
             pk, _, shown = tick.partition("-")
-            one = ReviewRequest.objects.filter(
-                pk=pk if pk.isdecimal() else None
-            ).first()
-            if one is None or not desk.may_answer(request.user, one):
+            waiting = ReviewRequest.objects.for_clinician(clinician)
+            one = waiting.filter(pk=int(pk) if pk.isdecimal() else 0).first()
+            if one is None:
+                messages.error(request, "One text is answered, or a colleague has it.")
                 continue
             try:
                 given = answer(one, by=clinician, shown=shown, **said)
