@@ -1,0 +1,1 @@
+"""The permission matrix of docs/roles.md, tried cell by cell (W10)."""
