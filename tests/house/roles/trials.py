@@ -230,7 +230,8 @@ TRIALS = {
         lambda request: f"{table('reviewrequest', 'together')}?id={request.pk}",
         verdict,
         state("answered"),
-        refusals=SHARED,
+        # Back to the list, which says that this text is not theirs to sign.
+        refusals=(*SHARED, 302),
     ),
     "signoff/retract": Trial(
         approvals,
