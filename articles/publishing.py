@@ -57,7 +57,8 @@ def publish(
     """
     article, revision = _locked(revision.article_id), _as_it_is(revision)
     now = at or timezone.now()
-    if article.live_revision_id == revision.pk and not article.unsigned_reason:
+    is_live = article.live_revision_id == revision.pk and not is_redacted(revision)
+    if is_live and not article.unsigned_reason:
         raise AlreadyPublished("This text is on the site already.")
     refuse_unpublishable(revision, now)
     _go_live(article, revision, now, unsigned_reason="")

@@ -63,9 +63,14 @@ def refuse_taken_away(digest: str, *, using: str = "default") -> None:
 
 def is_authentic(row: Attested) -> bool:
     """Whether `row` still says what the ledger committed to (its `entry` loaded)."""
+    return commits_to(row.entry, row)
+
+
+def commits_to(entry: Entry, row: Attested) -> bool:
+    """Whether `entry` was made over what `row` says now."""
     try:
-        said = commitment(row.entry.salt, row.facts())
+        said = commitment(entry.salt, row.facts())
     except (TypeError, ValueError):
         # Altered into something that the ledger could not have committed to.
         return False
-    return said == row.entry.commitment
+    return said == entry.commitment

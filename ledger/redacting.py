@@ -33,7 +33,8 @@ def redact(digest: str, *, reason: str, using: str) -> dict[str, int]:
         for model in holders
         if issubclass(model, Evidence)
     ]
-    with transaction.atomic(using=using), pgtrigger.ignore(*locks, databases=[using]):
+    # The transaction ends first: pgtrigger can't tidy up in one that has failed.
+    with pgtrigger.ignore(*locks, databases=[using]), transaction.atomic(using=using):
         _keep_writers_waiting(holders, using)
         known = Redaction.objects.using(using)
         if known.filter(digest=digest).exists():

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import DateTimeField, Model, Q, QuerySet
 
 from ledger.models import Attested, Entry, Evidence, Redaction, Seal
-from ledger.recording import is_authentic
+from ledger.recording import commits_to
 from ledger.redacting import is_redacted
 from ledger.sealing import GENESIS, link
 
@@ -148,22 +148,21 @@ class _Pass:
         """By entry id: facts that are gone or do not match their commitment."""
         found: dict[int, Fault] = {}
         for kind, model in Attested.kinds().items():
-            missing = {entry.pk for entry in entries if entry.kind == kind}
+            missing = {entry.pk: entry for entry in entries if entry.kind == kind}
             if not missing:
                 continue
-            rows = model._default_manager.select_related("entry").filter(
-                entry_id__in=list(missing)
-            )
+            rows = model._default_manager.filter(entry_id__in=list(missing))
             for row in rows.iterator(chunk_size=TEXTS_AT_ONCE):
-                missing.remove(row.entry_id)
-                if sentence := self._complaint(model._meta.db_table, row):
+                # Never `row.entry`: the two would hold each other in memory.
+                entry = missing.pop(row.entry_id)
+                if sentence := self._complaint(model._meta.db_table, row, entry):
                     found[row.entry_id] = Fault(row.entry_id, sentence)
             for pk in missing:
                 found[pk] = Fault(pk, f"its row in {model._meta.db_table} is gone")
         return found
 
-    def _complaint(self, table: str, row: Attested) -> str:
-        if not is_authentic(row):
+    def _complaint(self, table: str, row: Attested, entry: Entry) -> str:
+        if not commits_to(entry, row):
             return f"row {row.pk} of {table} was changed"
         if row.REDACTED and not self._text_is_right(row):
             return f"the text in row {row.pk} of {table} was changed"
