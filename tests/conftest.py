@@ -109,6 +109,13 @@ def clone(cluster: Servers) -> str:
     return name
 
 
+def drop(cluster: Servers, name: str) -> None:
+    with psycopg.connect(cluster.superuser_url(), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+
+
 def migrate_template(cluster: Servers) -> None:
     """Whoever comes first migrates; the others wait for the lock and find it done."""
     with psycopg.connect(cluster.superuser_url(), autocommit=True) as connection:
@@ -145,10 +152,7 @@ def cloned_database(
         point_at(cluster, name)
         yield name
         point_at(cluster, shared)
-    with psycopg.connect(cluster.superuser_url(), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+    drop(cluster, name)
 
 
 class Mailbox(Keeper):

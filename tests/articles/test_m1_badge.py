@@ -7,8 +7,7 @@ badge. Whatever they do, they do in one transaction that never commits.
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -16,14 +15,12 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import time_machine
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db import connection, connections, transaction
-from django.http import Http404, HttpRequest
-from django.test import Client, RequestFactory
+from django.http import Http404
+from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as trying
@@ -33,193 +30,38 @@ from pytest_django import DjangoDbBlocker, Settings
 from articles import views
 from articles.cleaning import BadContent
 from articles.editing import revise
-from articles.feeds import SectionFeed
-from articles.models import Article, Revision, Section
-from articles.pictures import keep_drawing
+from articles.models import Revision
 from articles.publishing import publish, publish_unsigned, withdraw
 from newsletter import composing, emails
 from newsletter.models import HealthTip, Schedule, TipRevision
 from newsletter.scheduling import next_tip, review_line
-from review import Clinician, SignOff, sign
+from review import Clinician, SignOff
 from review.signing import retract
-from tests.conftest import Servers, clone, point_at
-from twitchsite.env import database
+from tests.articles.edits import Edit, bodies, fields, wholes
+from tests.articles.signed_page import (
+    SLUG,
+    TEXT,
+    YEAR,
+    Site,
+    approved,
+    asking,
+    clinician,
+    feed,
+    html,
+    makes_no_claim,
+    markdown,
+    open_site,
+    public,
+    record,
+    structured,
+    words,
+)
+from tests.conftest import Servers, clone, drop
+from tests.tampering import rewritable, tamper, undone
 
 EDITS = 1_000
 # Saved one after the other before anybody looks whether readers got something new.
-TOGETHER = 4
-SIGNER = "Carla Example"
-CLAIMS = ("Medically reviewed by", SIGNER, "reviewedBy", "lastReviewed")
-SLUG = "muscle-twitching"
-YEAR = timedelta(days=365)
-A_PICTURE, ANOTHER = "a" * 64, "b" * 64
-TEXT: dict[str, Any] = {
-    "title": "Muscle twitching",
-    "summary": "Mostly harmless & short.",
-    "key_points": ["Twitches are common.", "Most stop within 2 weeks."],
-    "body": (
-        "<h2>Overview</h2><p>Take <strong>5 mg</strong> of it, <em>never</em> 50 mg."
-        '<sup class="citation"><a href="#ref-1">1</a></sup> H<sub>2</sub>O.<br>Rest.'
-        f'</p><figure><img src="/pictures/{A_PICTURE}.svg" alt="A muscle" width="40" '
-        'height="30"><figcaption>A muscle at rest.</figcaption></figure>'
-        '<h3>Causes</h3><ul><li>Coffee</li><li>Stress</li></ul><ol start="2"><li>Wait'
-        "</li><li>Call a doctor</li></ol><blockquote><p>It was "
-        '<a href="https://nhs.uk/">nothing</a>.</p></blockquote>'
-        '<p>An <abbr title="electromyogram">EMG</abbr> may '
-        'help.<sup class="citation"><a href="#ref-2">2</a></sup></p><table><thead><tr>'
-        '<th scope="col">Dose</th><th scope="col">Days</th></tr></thead><tbody><tr><td>'
-        '5 mg</td><td>14</td></tr><tr><td colspan="2">Not in pregnancy</td></tr>'
-        "</tbody></table>"
-    ),
-    "care_cards": [
-        {
-            "level": "emergency",
-            "heading": "Call 999 if:",
-            "items": ["you can't breathe", "your face droops"],
-            "closing": "Don't drive.",
-            "cites": [1],
-        },
-        {
-            "level": "urgent",
-            "heading": "Ask for help today if:",
-            "items": ["it lasts 2 weeks"],
-            "closing": "",
-            "cites": [],
-        },
-        {
-            "level": "non-urgent",
-            "heading": "See a doctor if:",
-            "items": ["you worry"],
-            "closing": "Take notes.",
-            "cites": [2, 3],
-        },
-    ],
-    "references": [
-        {
-            "number": number,
-            "publisher": "NHS",
-            "title": f"Source {number}",
-            "url": f"https://nhs.uk/{number}",
-            "year": "2024",
-            "doi": f"10.1000/abc{number}",
-            "pmid": f"1234{number}",
-        }
-        for number in (1, 2, 3)
-    ],
-}
-
-
-# --- What readers get -------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Public:
-    """Every face of the article, byte for byte."""
-
-    html: str
-    markdown: str
-    feed: str
-    record: str
-
-
-def _request(user: User | None = None) -> HttpRequest:
-    request = RequestFactory().get("/", secure=True)
-    if user:
-        request.user = user
-    return request
-
-
-def html() -> str:
-    return views.article(_request(), SLUG).content.decode()
-
-
-def markdown() -> str:
-    return views.markdown(_request(), SLUG).content.decode()
-
-
-def feed() -> str:
-    return SectionFeed()(_request(), slug="conditions").content.decode()
-
-
-def record() -> str:
-    return views.review_record(_request(), SLUG).content.decode()
-
-
-def public() -> Public:
-    return Public(html(), markdown(), feed(), record())
-
-
-def structured(page: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/ld\+json">(.*?)</script>', page, re.S)
-    facts: dict[str, Any] = json.loads(found[1]) if found else {}
-    return facts
-
-
-def words(page: str) -> str:
-    """What a reader reads: no tags, no JSON-LD, single blanks."""
-    seen = re.sub(r"<script.*?</script>|<head>.*?</head>", "", page, flags=re.S)
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", "", seen))).strip()
-
-
-def makes_no_claim(text: str) -> bool:
-    return not any(claim in text for claim in CLAIMS) and (
-        "not medically reviewed" in text
-    )
-
-
-# --- The cast ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Site:
-    article: Article
-    live: Revision
-    sign_off: SignOff
-    edith: User
-    opened_at: datetime
-    before: Public
-
-
-def clinician(**changes: Any) -> Clinician:
-    user, _ = User.objects.get_or_create(username="carla")
-    fields = {
-        "name": SIGNER,
-        "credentials": "MB ChB",
-        "registration": "GMC 0",
-        "credential_expires_at": timezone.now() + 9 * YEAR,
-        **changes,
-    }
-    found, _ = Clinician.objects.get_or_create(user=user, defaults=fields)
-    return found
-
-
-def approved(revision: Revision | TipRevision, subject: str, **changes: Any) -> SignOff:
-    arguments = {
-        "subject": subject,
-        "by": clinician(),
-        "authors": revision.author_ids,
-        "verdict": SignOff.Verdict.APPROVED,
-        "conflicts_of_interest": "none",
-        "comment": "Read in full.",
-        "valid_for": YEAR,
-        **changes,
-    }
-    return sign(revision.content, **arguments)
-
-
-def open_site() -> Site:
-    """An article on the site whose text Carla signed."""
-    edith = User.objects.create(username="edith", is_superuser=True, is_staff=True)
-    drawing = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
-    for digest in (A_PICTURE, ANOTHER):
-        keep_drawing(digest, drawing, 40, 30)
-    section = Section.objects.create(slug="conditions", title="Health Conditions")
-    article = Article.objects.create(slug=SLUG, section=section, kind="symptom")
-    live, _ = revise(article, TEXT, by=edith)
-    sign_off = approved(live, article.subject)
-    opened_at = timezone.now()
-    publish(live, by=edith, at=opened_at)
-    return Site(article, live, sign_off, edith, opened_at, public())
+TOGETHER = 6
 
 
 @pytest.fixture(scope="module")
@@ -230,250 +72,15 @@ def own_database(
     with django_db_blocker.unblock():
         name = clone(cluster)
         yield name
-    with psycopg.connect(cluster.superuser_url(), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    drop(cluster, name)
 
 
 @pytest.fixture
 def superuser(
     cluster: Servers, own_database: str, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[None]:
-    """One transaction in which the application's role can become the superuser."""
-    default = connections["default"]
-    shared = str(default.settings_dict["NAME"])
-    options = default.settings_dict["OPTIONS"]
-    with django_db_blocker.unblock():
-        default.close()
-        default.settings_dict.update(database(cluster.superuser_url(own_database)))
-        default.settings_dict["OPTIONS"] = {"options": "-c role=twitchsite_app"}
-        with transaction.atomic():
-            yield
-            transaction.set_rollback(True)
-        default.settings_dict["OPTIONS"] = options
-        point_at(cluster, shared)
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    with transaction.atomic():
+    with django_db_blocker.unblock(), rewritable(cluster, own_database):
         yield
-        transaction.set_rollback(True)
-
-
-def tamper(statement: str, *parameters: Any) -> None:
-    """As a superuser whom neither grants nor triggers stop."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SET LOCAL ROLE NONE; SET LOCAL session_replication_role=replica"
-        )
-        cursor.execute(statement, parameters)
-        assert cursor.rowcount >= 1, "nothing was altered"
-        cursor.execute("SET LOCAL session_replication_role = origin")
-        cursor.execute("SET LOCAL ROLE twitchsite_app")
-
-
-# --- Edits ------------------------------------------------------------------------
-
-SNIPPETS = [
-    *("not ", "5 mg", "50 mg", "µg", "<b>", "&amp;", '"', "'", "é", "\u202e", "\u00a0"),
-    *("{{ x }}", "{% now %}", "</script>", "<script>alert(1)</script>", "]]>", "-->"),
-    *("0", "1", ".", ",", "-", "never", "\u200b", "e\u0301", "𝟓", "١"),
-]
-LINE = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12
-) | st.sampled_from(SNIPPETS)
-SHAPES = {
-    "url": st.from_regex(r"\Ahttps://[a-z]{1,8}\.org(/[a-z0-9]{1,6})?\Z") | st.just(""),
-    "year": st.from_regex(r"\A[12][0-9]{3}\Z") | st.just(""),
-    "doi": st.from_regex(r"\A10\.[0-9]{4,9}/[a-z0-9.]{1,9}\Z") | st.just(""),
-    "pmid": st.from_regex(r"\A[1-9][0-9]{0,8}\Z") | st.just(""),
-    "level": st.sampled_from(["emergency", "urgent", "non-urgent"]),
-}
-Edit = Callable[[dict[str, Any]], None]
-PIECES = re.compile(r"(<[^>]+>)")
-BLOCK = re.compile(r"<(p|h2|h3|li|tr|figure|blockquote|table|ul|ol)\b.*?</\1>", re.S)
-
-
-def typed(text: str, how: str, place: int, more: str) -> str:
-    """`text` with `more` in it, or a piece of it gone, or all of it new."""
-    at = place % (len(text) + 1)
-    return {
-        "insert": text[:at] + more + text[at:],
-        "overtype": text[:at] + more + text[at + len(more) :],
-        "delete": text[:at] + text[at + 1 :],
-        "cut": text[:at],
-        "swap": text[at:] + text[:at],
-        "anew": more,
-    }[how]
-
-
-TYPING = st.sampled_from(["insert", "overtype", "delete", "cut", "swap", "anew"])
-PLACE = st.integers(0, 400)
-
-
-@st.composite
-def fields(draw: st.DrawFn) -> tuple[str, Edit]:
-    """One field outside the body, whichever."""
-    name = draw(st.sampled_from(["title", "summary", "key_points", "card", "source"]))
-    how, place, more = draw(TYPING), draw(PLACE), draw(LINE)
-    if name in ("title", "summary"):
-        return name, lambda text: text.update(
-            {name: typed(text[name], how, place, more)}
-        )
-    if name == "key_points":
-        act = draw(st.sampled_from(["type", "add", "drop", "turn"]))
-        return f"key points: {act}", lambda text: _in_list(
-            text["key_points"], act, how, place, more
-        )
-    number = draw(st.integers(0, 2))
-    if name == "card":
-        key = draw(st.sampled_from(["level", "heading", "items", "closing", "cites"]))
-        act = draw(st.sampled_from(["type", "add", "drop", "turn"]))
-        new: Any = draw(
-            SHAPES["level"]
-            if key == "level"
-            else st.lists(st.integers(1, 3), max_size=3)
-            if key == "cites"
-            else LINE
-        )
-
-        def card(text: dict[str, Any]) -> None:
-            one = text["care_cards"][number]
-            if key == "items":
-                _in_list(one["items"], act, how, place, more)
-            elif key in ("level", "cites"):
-                one[key] = new
-            else:
-                one[key] = typed(one[key], how, place, more)
-
-        return f"card {number}: {key}", card
-    key = draw(st.sampled_from(["publisher", "title", "url", "year", "doi", "pmid"]))
-    value = draw(SHAPES[key]) if key in SHAPES else ""
-
-    def source(text: dict[str, Any]) -> None:
-        one = text["references"][number]
-        one[key] = value if key in SHAPES else typed(one[key], how, place, more)
-
-    return f"reference: {key}", source
-
-
-def _in_list(lines: list[str], act: str, how: str, place: int, more: str) -> None:
-    at = place % len(lines)
-    if act == "type":
-        lines[at] = typed(lines[at], how, place, more)
-    elif act == "add":
-        lines.insert(at, more)
-    elif act == "drop":
-        del lines[at]
-    else:
-        lines.reverse()
-
-
-@st.composite
-def wholes(draw: st.DrawFn) -> tuple[str, Edit]:
-    """Whole care cards and references: added, taken away, put in another order."""
-    name = draw(st.sampled_from(["care_cards", "references"]))
-    act, at = draw(st.sampled_from(["add", "drop", "turn"])), draw(st.integers(0, 2))
-
-    def change(text: dict[str, Any]) -> None:
-        rows = text[name]
-        if act == "add":
-            rows.insert(at, deepcopy(rows[at]))
-        elif act == "drop":
-            del rows[at if name == "care_cards" else -1]
-            _forget_source_3(text)
-        else:
-            rows.append(rows.pop(0))
-        if name == "references":
-            for number, one in enumerate(rows, 1):
-                one["number"] = number
-
-    return f"{name}: {act}", change
-
-
-def _forget_source_3(text: dict[str, Any]) -> None:
-    if len(text["references"]) < 3:
-        for card in text["care_cards"]:
-            card["cites"] = [one for one in card["cites"] if one < 3]
-
-
-ATTRIBUTES = {
-    "alt": LINE | st.just(""),
-    "title": LINE,
-    "href": SHAPES["url"].filter(bool) | st.sampled_from(["#ref-1", "#ref-3", "/x/"]),
-    "src": st.sampled_from([f"/pictures/{ANOTHER}.svg"]),
-    "width": st.from_regex(r"\A[1-9][0-9]{0,2}\Z"),
-    "height": st.from_regex(r"\A[1-9][0-9]{0,2}\Z"),
-    "scope": st.sampled_from(["row", "col", "rowgroup"]),
-    "colspan": st.sampled_from(["1", "3"]),
-    "start": st.from_regex(r"\A[1-9][0-9]?\Z"),
-}
-SWAPS = [
-    *(("h2", "h3"), ("h3", "h2"), ("ul", "ol"), ("strong", "em"), ("em", "strong")),
-    *(("sub", "sup"), ("blockquote", "p"), ("h3", "p"), ("th", "td"), ("td", "th")),
-    *(("strong", ""), ("em", ""), ("sub", ""), ("abbr", ""), ("a", "")),
-]
-
-
-@st.composite
-def bodies(draw: st.DrawFn) -> tuple[str, Edit]:
-    """The body: its words, its marks, its attributes, its blocks."""
-    what = draw(
-        st.sampled_from(
-            ["words", "words", "attribute", "mark", "swap", "drop", "again"]
-        )
-    )
-    how, place, more = draw(TYPING), draw(PLACE), draw(LINE)
-    key = draw(st.sampled_from(sorted(ATTRIBUTES)))
-    value = draw(ATTRIBUTES[key])
-    mark = draw(st.sampled_from(["strong", "em", "sub", "sup"]))
-    old, new = draw(st.sampled_from(SWAPS))
-
-    def change(text: dict[str, Any]) -> None:
-        body = text["body"]
-        if what == "attribute":
-            shapes = re.compile(rf' {key}="[^"]*"')
-            body = _one(shapes, body, place, f' {key}="{_quoted(value)}"')
-        elif what == "swap":
-            to = (f"<{new}>", f"</{new}>") if new else ("", "")
-            body = re.sub(rf"<{old}\b[^>]*>", to[0], body).replace(f"</{old}>", to[1])
-        elif what == "drop":
-            body = _one(BLOCK, body, place, "")
-        elif what == "again":
-            found = _nth(BLOCK, body, place)
-            body = body[: found.end()] + found[0] + body[found.end() :]
-        else:
-            pieces = PIECES.split(body)
-            said = [at for at, one in enumerate(pieces) if one and one[0] != "<"]
-            at = said[place % len(said)]
-            if what == "mark":
-                pieces[at] = f"<{mark}>{pieces[at]}</{mark}>"
-            else:
-                words = typed(unescape(pieces[at]), how, place, more)
-                pieces[at] = _quoted(words)
-            body = "".join(pieces)
-        text["body"] = body
-
-    return f"body: {key if what == 'attribute' else what}", change
-
-
-def _nth(shape: re.Pattern[str], body: str, place: int) -> re.Match[str]:
-    found = list(shape.finditer(body))
-    return found[place % len(found)]
-
-
-def _one(shape: re.Pattern[str], body: str, place: int, new: str) -> str:
-    found = _nth(shape, body, place)
-    return body[: found.start()] + new + body[found.end() :]
-
-
-def _quoted(text: str) -> str:
-    return (
-        text.replace("&", "&amp;")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace('"', "&quot;")
-    )
 
 
 # --- A thousand edits -------------------------------------------------------------
@@ -484,7 +91,7 @@ Faces = list[str]
 
 def in_preview(site: Site, edited: Revision) -> Faces:
     desk = admin.site._registry[Revision]
-    shown = desk.preview(_request(site.edith), edited.pk)  # type: ignore[attr-defined]
+    shown = desk.preview(asking(site.edith), edited.pk)  # type: ignore[attr-defined]
     return [shown.content.decode()]
 
 
@@ -671,12 +278,12 @@ def test_m1_the_record_hands_out_no_bytes_but_those_that_were_signed(
 ) -> None:
     site = open_site()
     place = [SLUG, site.sign_off.digest]
-    assert views.signed_text(_request(), *place).status_code == 200
+    assert views.signed_text(asking(), *place).status_code == 200
 
     tamper("UPDATE review_signoff SET content = %s", content)
 
     with pytest.raises(Http404):
-        views.signed_text(_request(), *place)
+        views.signed_text(asking(), *place)
     assert f"{site.sign_off.digest}.json" not in record()
 
 
