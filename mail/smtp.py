@@ -8,6 +8,7 @@ called anything but uncertain (the fault table in docs/architecture.md).
 import smtplib
 import ssl
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -32,6 +33,15 @@ class Outcome:
     no_such_mailbox: bool = False
     # The connection is still good for the next message.
     reusable: bool = True
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One message on its way: a recipient each (RFC 5321 section 3.3)."""
+
+    sender: str
+    recipient: str
+    message: bytes
 
 
 class TooSlow(TimeoutError):
@@ -133,50 +143,122 @@ class Conversation:
 
     def hand_over(self, sender: str, recipient: str, message: bytes) -> Outcome:
         """Give one message to the server; never raises for what the server does."""
+        (outcome,) = self.hand_over_all([Letter(sender, recipient, message)])
+        return outcome
+
+    def hand_over_all(self, letters: Sequence[Letter]) -> Iterator[Outcome]:
+        """An Outcome for each letter, in order; never raises for what the server does.
+
+        Where the server offers PIPELINING (RFC 2920) the next letter's envelope
+        travels with the body before it: one round trip a message. A body never leaves
+        before its own envelope was accepted. Once the connection has ended, letters
+        not begun are `LATER`.
+        """
+        pipelined = bool(self._server.has_extn("pipelining"))
+        is_announced = False
+        for position, letter in enumerate(letters):
+            following = letters[position + 1 : position + 2] if pipelined else []
+            outcome, is_announced = self._one(letter, is_announced, following)
+            yield outcome
+            if not outcome.reusable:
+                rest = len(letters) - position - 1
+                ended = Outcome(Fate.LATER, reason="connection ended", reusable=False)
+                yield from [ended] * rest
+                return
+
+    def _one(
+        self, letter: Letter, is_announced: bool, following: Sequence[Letter]
+    ) -> tuple[Outcome, bool]:
+        """The letter's outcome, and whether the following envelope is on its way."""
         self._start_clock()
         try:
-            refusal = self._envelope(sender, recipient, message)
+            if not is_announced:
+                refusal = self._announce(letter)
+            else:
+                refusal = self._envelope_replies()
         except (smtplib.SMTPException, OSError) as error:
-            return Outcome(Fate.LATER, reason=_name(error), reusable=False)
-        return refusal or self._body(message)
+            outcome = Outcome(Fate.LATER, reason=_name(error), reusable=False)
+            return outcome, False
+        if refusal:
+            return refusal, False
+        ahead = b"".join(self._envelope_lines(one) for one in following)
+        return self._body(letter.message, ahead), bool(following)
 
-    def _envelope(self, sender: str, recipient: str, message: bytes) -> Outcome | None:
-        options = ["BODY=8BITMIME"] if self.takes_8bit else []
-        if self._server.has_extn("size"):
-            options.append(f"SIZE={len(message)}")
-        code, reply = self._server.mail(sender, options)
-        if code >= 500:
-            return self._reset(Fate.SENDER_REFUSED, code, reply)
+    def _announce(self, letter: Letter) -> Outcome | None:
+        """Send the envelope; None when the server waits for the body."""
+        if self._server.has_extn("pipelining"):
+            self._server.send(self._envelope_lines(letter))
+            return self._envelope_replies()
+        code, reply = self._server.docmd(self._mail_line(letter))
         if code != 250:
-            return self._reset(Fate.LATER, code, reply)
-        code, reply = self._server.rcpt(recipient)
+            return self._reset(_sender_fate(code), code, reply)
+        code, reply = self._server.docmd(f"RCPT TO:<{letter.recipient}>")
         if code not in (250, 251):
             return self._reset(_fate(code), code, reply)
-        code, reply = self._server.docmd("data")
+        code, reply = self._server.docmd("DATA")
         return None if code == 354 else self._reset(_fate(code), code, reply)
 
-    def _body(self, message: bytes) -> Outcome:
+    def _envelope_lines(self, letter: Letter) -> bytes:
+        """One group of commands; DATA is its last, as RFC 2920 section 3.1 wants."""
+        lines = (self._mail_line(letter), f"RCPT TO:<{letter.recipient}>", "DATA", "")
+        return "\r\n".join(lines).encode("ascii")
+
+    def _mail_line(self, letter: Letter) -> str:
+        options = " BODY=8BITMIME" if self.takes_8bit else ""
+        if self._server.has_extn("size"):
+            options += f" SIZE={len(letter.message)}"
+        return f"MAIL FROM:<{letter.sender}>{options}"
+
+    def _envelope_replies(self) -> Outcome | None:
+        """The group's three replies; the first refusal is the letter's outcome."""
+        first: tuple[Fate, int, bytes] | None = None
+        for fate_of, good in (
+            (_sender_fate, (250,)),
+            (_fate, (250, 251)),
+            (_fate, (354,)),
+        ):
+            code, reply = self._server.getreply()
+            if code not in good and first is None:
+                first = (fate_of(code), code, reply)
+            if code == 421:
+                break
+        if first is None:
+            return None
+        if code == 354:
+            # It waits for a body although nobody is to get one (RFC 2920 section 3.1).
+            self._server.send(b".\r\n")
+            self._server.getreply()
+        return self._reset(*first, needs_reset=code != 354)
+
+    def _body(self, message: bytes, ahead: bytes) -> Outcome:
+        """The body, its final dot, and in the same write what may travel `ahead`."""
         try:
             quoted = smtplib._quote_periods(message)  # type: ignore[attr-defined]
             ending = b".\r\n" if quoted.endswith(b"\r\n") else b"\r\n.\r\n"
-            self._server.send(quoted + ending)
+            self._server.send(quoted + ending + ahead)
             code, reply = self._server.getreply()
         except (smtplib.SMTPException, OSError) as error:
             return Outcome(Fate.UNCERTAIN, reason=_name(error), reusable=False)
         if code == 250:
             return Outcome(Fate.ACCEPTED, _text(code, reply))
-        return self._reset(_fate(code), code, reply)
+        # The final dot ended the transaction whatever the answer: nothing to reset.
+        return self._reset(_fate(code), code, reply, needs_reset=False)
 
-    def _reset(self, fate: Fate, code: int, reply: bytes) -> Outcome:
-        text = _text(code, reply)
+    def _reset(
+        self, fate: Fate, code: int, reply: bytes, *, needs_reset: bool = True
+    ) -> Outcome:
         reusable = code != 421
-        if reusable:
+        if reusable and needs_reset:
             try:
                 self._server.rset()
             except (smtplib.SMTPException, OSError):
                 reusable = False
         gone = fate is Fate.REFUSED and _names_no_mailbox(code, reply)
-        return Outcome(fate, text, f"SMTP {code}", gone, reusable)
+        return Outcome(fate, _text(code, reply), f"SMTP {code}", gone, reusable)
+
+
+def _sender_fate(code: int) -> Fate:
+    return Fate.SENDER_REFUSED if code >= 500 else Fate.LATER
 
 
 def _fate(code: int) -> Fate:

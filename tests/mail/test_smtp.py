@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from mail.smtp import Conversation, Fate, Outcome
+from mail.smtp import Conversation, Fate, Letter, Outcome
 
 MESSAGE = b"Subject: x\r\n\r\n.lone dot\r\n..\r\nlast line"
 
@@ -71,9 +71,13 @@ class FaultyServer:
         self._thread.join(timeout=10)
 
 
+PLAIN = b"250 8BITMIME\r\n"
+PIPELINING = b"250-PIPELINING\r\n250 8BITMIME\r\n"
+
+
 @contextmanager
-def faulty(**faults: bytes | None) -> Iterator[FaultyServer]:
-    server = FaultyServer(faults)
+def faulty(ehlo: bytes = PLAIN, **faults: bytes | None) -> Iterator[FaultyServer]:
+    server = FaultyServer(faults, ehlo)
     try:
         yield server
     finally:
@@ -104,6 +108,7 @@ def test_a_message_arrives_byte_for_byte() -> None:
     assert server.accepted == [MESSAGE + b"\r\n"]
 
 
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
 @pytest.mark.parametrize(
     ("faults", "fate"),
     [
@@ -126,13 +131,60 @@ def test_a_message_arrives_byte_for_byte() -> None:
     ],
 )
 def test_s4_each_fault_has_its_own_fate(
-    faults: dict[str, bytes | None], fate: Fate
+    faults: dict[str, bytes | None], fate: Fate, ehlo: bytes
 ) -> None:
-    with faulty(**faults) as server:
+    with faulty(ehlo, **faults) as server:
         outcome = deliver(server)
 
     assert outcome.fate is fate
     assert not outcome.no_such_mailbox
+
+
+def three(server: FaultyServer) -> list[Outcome]:
+    """The outcomes of three letters handed over in one go."""
+    letters = [
+        Letter("bounces@health.example", f"r{number}@example.com", MESSAGE)
+        for number in range(3)
+    ]
+    with conversation(server.port) as talk:
+        return list(talk.hand_over_all(letters))
+
+
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
+def test_several_letters_share_a_connection(ehlo: bytes) -> None:
+    with faulty(ehlo) as server:
+        outcomes = three(server)
+
+    assert [one.fate for one in outcomes] == [Fate.ACCEPTED] * 3
+    assert server.accepted == [MESSAGE + b"\r\n"] * 3
+
+
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
+@pytest.mark.parametrize(
+    "faults", [{"rcpt": b"550 5.1.1 no\r\n"}, {"mail": b"451 busy\r\n"}]
+)
+def test_a_refused_letter_costs_the_others_nothing(
+    faults: dict[str, bytes | None], ehlo: bytes
+) -> None:
+    """The faulty server takes DATA without a recipient: an empty one is ended."""
+    with faulty(ehlo, **faults) as server:
+        outcomes = three(server)
+
+    assert all(one.reusable for one in outcomes)
+    assert len({one.fate for one in outcomes}) == 1
+    assert [body for body in server.accepted if body.strip()] == []
+
+
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
+def test_s4_letters_not_begun_when_the_connection_ends_come_later(
+    ehlo: bytes,
+) -> None:
+    with faulty(ehlo, dot=None) as server:
+        outcomes = three(server)
+
+    fates = [one.fate for one in outcomes]
+    assert fates == [Fate.UNCERTAIN, Fate.LATER, Fate.LATER]
+    assert len(server.accepted) == 1
 
 
 def test_s4_only_an_enhanced_5_1_code_says_that_a_mailbox_is_gone() -> None:
