@@ -81,20 +81,6 @@ class Batch(models.Model):
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    def mailable(self) -> Self:
-        """Deliveries whose recipient may get them now.
-
-        A tip needs standing consent and no suppression. A confirmation reaches a
-        mailbox that bounced or complained, since confirming lifts that; a manual
-        block is final.
-        """
-        return self.filter(
-            Q(kind=Delivery.Kind.TIP)
-            & Q(recipient__may_receive=True, recipient__suppressed_at__isnull=True)
-            | ~Q(kind=Delivery.Kind.TIP)
-            & ~Q(recipient__suppression=Recipient.Suppression.MANUAL)
-        )
-
     def waiting(self) -> Self:
         """Deliveries that have not begun to leave."""
         return self.filter(state__in=[Delivery.State.QUEUED, Delivery.State.CLAIMED])

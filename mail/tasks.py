@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from mail import sending
+from mail import sending, sweeping
 
 
 @shared_task(name="mail.send_due")
@@ -10,4 +10,4 @@ def send_due() -> None:
 
 @shared_task(name="mail.sweep")
 def sweep() -> None:
-    sending.sweep()
+    sweeping.sweep()

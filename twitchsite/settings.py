@@ -160,6 +160,8 @@ MAIL_SERVER = env.parsed(
     "EMAIL_URL", smtp, remedy="Write smtp+tls://user:password@host:587."
 )
 MAIL_DEADLINE_SECONDS = env.number("MAIL_DEADLINE_SECONDS", 60, at_least=1)
+# How many messages a connection may have in doubt at once after a crash.
+HANDOVER_WINDOW = env.number("HANDOVER_WINDOW", 1, at_least=1)
 _OWN_FACTS = {
     "MAIL_FROM": "twitchsite <tips@twitchsite.example>",
     "CONTACT_EMAIL": "hello@twitchsite.example",

@@ -3,14 +3,16 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from django.conf import settings
+import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
 from mail import Batch, Delivery, Recipient, TipMail, drop_waiting, enqueue, start_batch
 from mail.building import UNSUBSCRIBE
-from mail.sending import claim, hand_over, lease, send_due, sweep
-from mail.smtp import Conversation
+from mail.claiming import claim, lease
+from mail.sending import Courier, send_due
+from mail.settling import pause
+from mail.sweeping import sweep
 from tests.conftest import Mailbox
 
 HTML = f'<html lang="en"><body><p>Rest.</p><a href="{UNSUBSCRIBE}">x</a></body></html>'
@@ -37,7 +39,11 @@ def states() -> dict[str, str]:
     return {address.partition("@")[0]: state for address, state in rows}
 
 
-def test_a_batch_reaches_everybody_once(db: None, mailbox: Mailbox) -> None:
+@pytest.mark.parametrize("window", [1, 10])
+def test_a_batch_reaches_everybody_once(
+    db: None, mailbox: Mailbox, settings: Settings, window: int
+) -> None:
+    settings.HANDOVER_WINDOW = window
     people = [person(f"p{number}") for number in range(45)]
     batch = tip_for_everybody()
 
@@ -95,10 +101,25 @@ def test_consent_withdrawn_after_the_claim_stops_the_message(
     (one,) = claim()
     Recipient.objects.filter(pk=rosa.pk).update(may_receive=False)
 
-    with Conversation(settings.MAIL_SERVER, deadline_seconds=5) as talk:
-        assert hand_over(talk, one) is None
+    with Courier() as courier:
+        courier.deliver([one])
 
     assert states() == {"rosa": State.DROPPED}
+    assert mailbox.taken == []
+
+
+def test_a_batch_held_after_the_claim_keeps_its_deliveries(
+    db: None, mailbox: Mailbox
+) -> None:
+    person("rosa")
+    batch = tip_for_everybody()
+    claims = claim()
+    pause(batch.pk, reason="a test")
+
+    with Courier() as courier:
+        courier.deliver(claims)
+
+    assert states() == {"rosa": State.QUEUED}
     assert mailbox.taken == []
 
 
@@ -120,8 +141,8 @@ def test_a_worker_that_lost_its_lease_sends_nothing(db: None, mailbox: Mailbox) 
     sweep(timezone.now() + lease() + timedelta(seconds=1))
     send_due()
 
-    with Conversation(settings.MAIL_SERVER, deadline_seconds=5) as talk:
-        assert hand_over(talk, late) is None
+    with Courier() as courier:
+        courier.deliver([late])
 
     assert mailbox.taken == ["rosa@example.com"]
     assert states() == {"rosa": State.ACCEPTED}
