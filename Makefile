@@ -12,7 +12,7 @@ BOOTSTRAP = @"$(PYTHON)" -I twitchsite/bootstrap.py requirements.txt
 TEST_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run test check format assets screenshots lock development
+.PHONY: help run test check bench format assets screenshots lock development
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,6 +31,9 @@ check: development ## Lint, format, types, templates, migrations and deploy chec
 	@$(PY) -m djlint --quiet --lint templates
 	@$(TEST_SETTINGS) $(PY) -W ignore manage.py makemigrations --check --dry-run
 	@$(TEST_SETTINGS) $(PY) manage.py check --deploy --fail-level WARNING
+
+bench: development ## Measure against the limits, as ratios (bench/README.md)
+	@$(PY) -m bench.sending
 
 format: development ## Put the code into shape
 	@$(PY) -m ruff check --fix --quiet .

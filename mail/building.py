@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import lru_cache
 from hashlib import sha256
 from textwrap import wrap
 from urllib.parse import urlsplit
@@ -83,7 +84,12 @@ def envelope_sender(key: UUID) -> str:
 
 
 def _sender_domain() -> str:
-    return parseaddr(settings.MAIL_FROM)[1].rpartition("@")[2]
+    return _domain_of(settings.MAIL_FROM)
+
+
+@lru_cache(maxsize=4)
+def _domain_of(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2]
 
 
 def _message(subject: str, html: str, text: str, extra: list[tuple[str, str]]) -> bytes:

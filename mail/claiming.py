@@ -7,11 +7,13 @@ is open while a socket is.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
+from psycopg import Cursor
 
 CLAIM_SIZE = 200
 
@@ -46,7 +48,11 @@ def lease() -> timedelta:
 def claim(limit: int = CLAIM_SIZE) -> list[Claim]:
     """Take up to `limit` due deliveries, single mails before batches."""
     now = timezone.now()
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
+        # The queue's index is in this order. Without statistics of a batch that was
+        # just made the planner would sort all of it for each claim.
+        cursor.execute("SET LOCAL enable_sort = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
         cursor.execute(
             """
             WITH taken AS (
@@ -64,11 +70,21 @@ def claim(limit: int = CLAIM_SIZE) -> list[Claim]:
             SELECT taken.*, recipient.address, recipient.key
             FROM taken JOIN mail_recipient AS recipient
                 ON recipient.id = taken.recipient_id
-            ORDER BY (taken.batch_id IS NOT NULL), taken.id
             """,
             [now + lease(), now, limit],
+            prepare=True,
         )
-        return [Claim(*row) for row in cursor.fetchall()]
+        taken = [Claim(*row) for row in cursor.fetchall()]
+    return sorted(taken, key=lambda one: (one.batch_id is not None, one.id))
+
+
+def prepared_cursor() -> Cursor[Any]:
+    """A cursor whose statements PostgreSQL plans once a connection.
+
+    Django's own cursors put values into the text, which plans each window anew.
+    """
+    connection.ensure_connection()
+    return Cursor(connection.connection)
 
 
 def begin(claims: Sequence[Claim]) -> list[Claim]:
@@ -78,7 +94,7 @@ def begin(claims: Sequence[Claim]) -> list[Claim]:
     A batch that was paused meanwhile keeps its deliveries; they are queued again.
     """
     ids, fences = [one.id for one in claims], [one.fence for one in claims]
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(
             """
             UPDATE mail_delivery AS delivery SET
@@ -98,6 +114,7 @@ def begin(claims: Sequence[Claim]) -> list[Claim]:
             RETURNING delivery.id
             """,
             [timezone.now() + lease(), ids, fences],
+            prepare=True,
         )
         begun = {row[0] for row in cursor.fetchall()}
         left = [one for one in claims if one.id not in begun]

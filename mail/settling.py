@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
-from django.db import connection
 from django.utils import timezone
 
-from mail.claiming import Claim
+from mail.claiming import Claim, prepared_cursor
 from mail.models import Batch, Delivery, Recipient
 from mail.smtp import Fate, Outcome
 
@@ -34,7 +33,7 @@ def settle(done: Sequence[tuple[Claim, Outcome]]) -> None:
 
 
 def _accept(done: Sequence[tuple[Claim, Outcome]]) -> None:
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(
             """
             UPDATE mail_delivery AS delivery SET
@@ -51,6 +50,7 @@ def _accept(done: Sequence[tuple[Claim, Outcome]]) -> None:
                 [one.fence for one, _ in done],
                 [outcome.reply for _, outcome in done],
             ],
+            prepare=True,
         )
 
 

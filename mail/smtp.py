@@ -233,7 +233,7 @@ class Conversation:
     def _body(self, message: bytes, ahead: bytes) -> Outcome:
         """The body, its final dot, and in the same write what may travel `ahead`."""
         try:
-            quoted = smtplib._quote_periods(message)  # type: ignore[attr-defined]
+            quoted = _quoted(message)
             ending = b".\r\n" if quoted.endswith(b"\r\n") else b"\r\n.\r\n"
             self._server.send(quoted + ending + ahead)
             code, reply = self._server.getreply()
@@ -255,6 +255,12 @@ class Conversation:
                 reusable = False
         gone = fate is Fate.REFUSED and _names_no_mailbox(code, reply)
         return Outcome(fate, _text(code, reply), f"SMTP {code}", gone, reusable)
+
+
+def _quoted(message: bytes) -> bytes:
+    """Dots at the start of a line are doubled (RFC 5321 section 4.5.2)."""
+    quoted = message.replace(b"\r\n.", b"\r\n..")
+    return b"." + quoted if quoted.startswith(b".") else quoted
 
 
 def _sender_fate(code: int) -> Fate:
