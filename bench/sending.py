@@ -202,7 +202,8 @@ def configure(services: embedded.Services) -> None:
 def report(messages: int, medians: dict[str, float]) -> None:
     limit = medians["smtp-source"]
     say(
-        f"{messages:,} messages of {MESSAGE_BYTES:,} octets, 16 connections, median of 3"
+        f"{messages:,} messages of {MESSAGE_BYTES:,} octets, "
+        f"{PROCESSES * CONNECTIONS} connections, median of {ROUNDS}"
     )
     for name, rate in medians.items():
         say(f"  {name:12} {rate:8,.0f} messages/s   {rate / limit:5.2f} of smtp-source")
