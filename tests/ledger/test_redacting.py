@@ -1,12 +1,13 @@
 """A text taken away for a lawful reason: its words go, its digest and verdicts stay."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import ProgrammingError
+from django.db import ProgrammingError, transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -15,7 +16,7 @@ from articles import catalogue, editing, publishing, scheduling, submitting
 from articles.editing import revise
 from articles.models import Draft, Picture, Revision, ScheduledPublication
 from articles.refusals import Refused
-from ledger import Redaction, is_redacted
+from ledger import Redaction, attest, is_redacted, redacting
 from ledger.redacting import NothingToRedact, redact
 from ledger.sealing import seal
 from ledger.verifying import verify
@@ -252,10 +253,6 @@ def test_a_picture_goes_with_its_renditions(site: Site, reader: Client) -> None:
 
 
 def renditions(picture: Picture) -> list[Picture]:
-    from hashlib import sha256
-
-    from ledger import attest
-
     return [
         attest(
             Picture(
@@ -310,6 +307,20 @@ def test_p2_the_applications_role_can_not_redact(site: Site) -> None:
         redact(site.live.digest, reason=REASON, using="default")
 
     assert untouched(site)
+
+
+def test_it_gives_way_to_somebody_who_writes_and_says_so(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redacting, "TRIES", 2)
+    with transaction.atomic():
+        revise(site.article, {**TEXT, "title": "Unfinished"}, by=site.edith)
+
+        with pytest.raises(CommandError, match="run it again"):
+            call_command("redact", site.live.digest, reason=REASON)
+
+    assert untouched(site)
+    call_command("redact", site.live.digest, reason=REASON)
 
 
 def test_the_command_tells_what_it_blanked_and_what_is_left(
