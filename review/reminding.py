@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
 from ledger import is_redacted
@@ -23,6 +24,7 @@ def remind(at: datetime | None = None) -> int:
     return sum(_remind_of(text, now) for text in TextInUse.objects.order_by("pk"))
 
 
+@transaction.atomic
 def _remind_of(text: TextInUse, now: datetime) -> int:
     if is_redacted(text):
         # Nobody can read it, so nobody can sign it again.
