@@ -24,7 +24,7 @@ from articles.refusals import Refused
 from ledger import Redaction
 from ledger.redacting import redact
 from ledger.verifying import verify
-from review import SignOff
+from review import SignOff, hold
 from review.models import TextInUse
 from review.signing import retract
 from tests.articles.signed_page import (
@@ -148,13 +148,14 @@ def test_nothing_goes_live_after_its_approval_was_taken_back(site: Site) -> None
 
 
 def test_a_publication_that_waited_for_a_retraction_sees_it(site: Site) -> None:
-    """The retraction is not committed yet when somebody presses “Publish”."""
+    """The verdict comes later than the press on “Publish”, and counts."""
     revision, sign_off = signed_text(site, "New")
 
     def take_back() -> None:
         with transaction.atomic():
-            retract(sign_off, by=clinician(), comment="Wrong.")
+            hold(sign_off.subject)
             wait_for_a_waiting_one()
+            retract(sign_off, by=clinician(), comment="Wrong.")
 
     _, published = at_once(take_back, lambda: publish_while_held(site, revision))
 
@@ -169,8 +170,9 @@ def test_a_scheduler_that_waited_for_a_retraction_sees_it(site: Site) -> None:
 
     def take_back() -> None:
         with transaction.atomic():
-            retract(sign_off, by=clinician(), comment="Wrong.")
+            hold(sign_off.subject)
             wait_for_a_waiting_one()
+            retract(sign_off, by=clinician(), comment="Wrong.")
 
     def publish_due() -> int:
         wait_for(HELD.format(""))

@@ -16,8 +16,9 @@ from articles.submitting import submit
 from ledger import Entry
 from ledger.redacting import redact
 from ledger.verifying import verify
+from mail import Recipient
 from newsletter import composing
-from newsletter.models import HealthTip, Issue, Schedule
+from newsletter.models import HealthTip, Issue, Schedule, Subscriber
 from newsletter.scheduling import next_tip, start_issue
 from review import (
     Clinician,
@@ -187,9 +188,16 @@ def test_a_tip_is_not_sent_on_an_approval_that_is_being_taken_back(
     text = composing.from_html("Rest", "A tip", "<p>Rest.</p>")
     revision, _ = composing.revise(tip, text, cites=[SLUG], by=site.edith)
     given = approved(revision, tip.subject)
+    Subscriber.objects.create(
+        recipient=Recipient.objects.create(
+            address="rosa@example.com", may_receive=True
+        ),
+        status=Subscriber.Status.CONFIRMED,
+        confirmed_at=timezone.now(),
+    )
     looked_at = timezone.now()
     schedule = Schedule.objects.create(
-        name="often", every=YEAR / 365 / 86400, time_of_day="09:00", starts_at=looked_at
+        name="often", every=YEAR / 365, time_of_day="09:00", starts_at=looked_at - YEAR
     )
     retract(given, by=clinician(), comment="Wrong.")
 
