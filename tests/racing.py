@@ -39,7 +39,7 @@ def at_once(*calls: Call) -> list[Any]:
     return ends
 
 
-class PowerCut(Exception):
+class PowerCut(BaseException):
     """The process dies just after a write."""
 
 
