@@ -188,7 +188,7 @@ def revise(
             number=newest.number + 1 if newest else 1,
             content=prepared,
             digest=signed_as,
-            author_ids=_authors(article, signed_as, newest, by, authors),
+            author_ids=_authors(article, signed_as, by, authors),
             byline=byline,
             machine_assisted=machine_assisted,
             note=note,
@@ -216,13 +216,16 @@ def _says_the_same(
 def _authors(
     article: Article,
     signed_as: str,
-    newest: Revision | None,
     by: User | None,
     others: Sequence[int],
 ) -> list[int]:
-    """Who wrote this text: one that is brought back is not its bringer's."""
+    """Who wrote this text: everybody who wrote before, and now.
+
+    One that is brought back unchanged is its own authors', not its bringer's.
+    """
     same = article.revisions.filter(digest=signed_as).first()
     if same:
         return same.author_ids
-    earlier = newest.author_ids if newest else []
-    return sorted({*earlier, *others, *([by.pk] if by else [])})
+    earlier = article.revisions.values_list("author_ids", flat=True)
+    before = {one for authors in earlier for one in authors}
+    return sorted({*before, *others, *([by.pk] if by else [])})

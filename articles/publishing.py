@@ -8,6 +8,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from articles import emails
 from articles.models import Article, PublishingEvent, Revision, ScheduledPublication
 from articles.refusals import Refused, kindly
 from ledger import attest, is_redacted
@@ -63,6 +64,7 @@ def publish(
     refuse_unpublishable(revision, now)
     _go_live(article, revision, now, unsigned_reason="")
     _write_down(article, revision, Act.PUBLISHED, by=by, at=now)
+    _cancel_others(article, revision, now)
 
 
 def refuse_unpublishable(revision: Revision, at: datetime) -> None:
@@ -106,6 +108,7 @@ def publish_unsigned(
         raise Refused("This text is approved: publish it the ordinary way.")
     _go_live(article, revision, now, unsigned_reason=reason.strip())
     _write_down(article, revision, Act.PUBLISHED_UNSIGNED, by=by, at=now, text=reason)
+    _cancel_others(article, revision, now)
 
 
 def _locked(pk: int) -> Article:
@@ -122,6 +125,17 @@ def _locked(pk: int) -> Article:
 def _as_it_is(revision: Revision) -> Revision:
     """Its row, not a copy from before somebody redacted or altered it."""
     return Revision.objects.select_related("article").get(pk=revision.pk)
+
+
+def _cancel_others(article: Article, live: Revision, now: datetime) -> None:
+    """A text scheduled earlier does not take the place of the one that is live now."""
+    waiting = article.schedule.filter(state=ScheduledPublication.State.WAITING)
+    for plan in waiting.exclude(revision=live).select_related("requested_by"):
+        plan.state = ScheduledPublication.State.CANCELLED
+        plan.reason = f"Revision {live.number} was published meanwhile."
+        plan.closed_at = now
+        plan.save(update_fields=["state", "reason", "closed_at"])
+        emails.publication_refused(plan)
 
 
 def _go_live(

@@ -61,7 +61,7 @@ def _given(article: Article) -> list[SignOff]:
         SignOff.objects.counting()
         .filter(subject=article.subject, digest__in=published_digests(article))
         .select_related("entry")
-        .order_by("pk")
+        .order_by("entry")
     )
     return [one for one in rows if is_authentic(one)]
 
@@ -71,7 +71,7 @@ def _before(one: SignOff, given: list[SignOff]) -> SignOff | None:
     earlier = [
         other
         for other in given
-        if other.pk < one.pk
+        if other.entry_id < one.entry_id
         and other.digest != one.digest
         and other.verdict == SignOff.Verdict.APPROVED
     ]

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
@@ -13,6 +14,8 @@ from articles.publishing import AlreadyPublished, publish, refuse_unpublishable
 from articles.refusals import Refused
 from ledger import is_redacted
 from review import State, standing
+
+log = structlog.get_logger(__name__)
 
 Plan = ScheduledPublication
 # A verdict that says no: what waits for a signature won't get one.
@@ -102,7 +105,14 @@ def publish_due(at: datetime | None = None) -> int:
         Q(planned_for__lte=at or timezone.now()) | Q(planned_for__isnull=True)
     )
     waiting = due.order_by("pk").values_list("pk", "article")
-    return sum(_decide(pk, article, at) for pk, article in waiting)
+    published = 0
+    for pk, article in waiting:
+        try:
+            published += _decide(pk, article, at)
+        except Exception:
+            # One plan must not hold up the others; it is tried again.
+            log.exception("scheduled publication failed", plan=pk)
+    return published
 
 
 @transaction.atomic

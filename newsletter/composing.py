@@ -42,7 +42,7 @@ def revise(
     signed_as = digest(content)
     HealthTip.objects.select_for_update().get(pk=tip.pk)
     newest = tip.revisions.order_by("-number").first()
-    if newest and newest.digest == signed_as:
+    if newest and (newest.digest, newest.cites) == (signed_as, cites):
         return newest, False
     authors = {by.pk, *(newest.author_ids if newest else [])}
     revision = attest(

@@ -11,7 +11,15 @@ from ledger import is_redacted
 from newsletter import composing, permissions
 from newsletter.composing import BadTip
 from newsletter.models import HealthTip, TipRevision
-from review import Clinician, NotAllowedToSign, Verb, admin_url, posted, request
+from review import (
+    Clinician,
+    NotAllowedToSign,
+    Verb,
+    admin_url,
+    note_newer_text,
+    posted,
+    request,
+)
 
 Data = dict[str, Any]
 WIDE = {"class": "vLargeTextField"}
@@ -139,3 +147,6 @@ def ask(revision: TipRevision, *, by: User, **wishes: Any) -> None:
         by=by,
         **wishes,
     )
+    last = newest(revision.tip)
+    if last:
+        note_newer_text(revision.tip.subject, last.digest)

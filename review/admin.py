@@ -129,7 +129,7 @@ class ReviewRequestAdmin(ReadOnlyDesk):
         waiting = ReviewRequest.objects.for_clinician(clinician).filter(
             pk__in=ids[:MOST_TOGETHER]
         )
-        texts = [{"request": one, "diff": desk.difference(one)[1]} for one in waiting]
+        texts = [_text_to_sign(one) for one in waiting]
         form = VerdictForm(posted(request))
         if request.method == "POST" and form.is_valid():
             ticked = request.POST.getlist("sign")[:MOST_TOGETHER]
@@ -174,6 +174,12 @@ class ReviewRequestAdmin(ReadOnlyDesk):
             else:
                 messages.success(request, f"{one.title}: {given.verdict}.")
         return len(ticked)
+
+
+def _text_to_sign(request: ReviewRequest) -> dict[str, Any]:
+    before, diff = desk.difference(request)
+    whole = compare(None, request.content) if before else None
+    return {"request": request, "diff": diff, "whole": whole}
 
 
 @admin.register(SignOff)

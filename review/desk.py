@@ -6,6 +6,7 @@ from django import forms
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
+from ledger import is_redacted
 from review import requesting, signing
 from review.content import canonical
 from review.diffing import Difference, compare
@@ -17,6 +18,7 @@ from review.forms import (
     verdict_given,
 )
 from review.models import Clinician, ReviewRequest, SignOff
+from review.standing_of import standing
 from review.workbench import Verb, posted
 
 Data = dict[str, Any]
@@ -60,15 +62,22 @@ def may_assign(user: User, request: ReviewRequest) -> bool:
 
 
 def last_approved(request: ReviewRequest) -> SignOff | None:
-    """The newest approval of another text of the subject: what the reader knows."""
-    return (
+    """The newest approval of another text of the subject that still counts.
+
+    A text whose approval was taken back hides nothing as unchanged.
+    """
+    approvals = (
         SignOff.objects.counting()
         .filter(subject=request.subject, verdict=SignOff.Verdict.APPROVED)
         .exclude(digest=request.digest)
         .exclude(content__has_key="redacted")
-        .order_by("-pk")
-        .first()
+        .order_by("-entry")
     )
+    for one in approvals:
+        latest = standing(one.subject, one.digest).sign_off
+        if latest and latest.pk == one.pk and one.text_digest() == one.digest:
+            return one
+    return None
 
 
 def difference(request: ReviewRequest) -> tuple[SignOff | None, Difference]:
@@ -96,6 +105,8 @@ class Answer(RequestVerb):
         return ShownVerdictForm(posted(request), initial={"digest": obj.digest})
 
     def context(self, request: HttpRequest, obj: ReviewRequest) -> Data:
+        if is_redacted(obj):
+            return {"redacted": True}
         before, diff = difference(obj)
         return {
             "before": before,

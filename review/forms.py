@@ -3,14 +3,14 @@ from typing import Any
 
 from django import forms
 
-from review.models import LONGEST_VALIDITY, Clinician, SignOff
+from review.models import Clinician, SignOff
 
 WIDE = {"class": "vLargeTextField", "rows": 4}
 YEAR = timedelta(days=365)
 VALIDITIES = {
     "12": ("12 months: it treats, or names doses", YEAR),
     "24": ("24 months: it describes symptoms", 2 * YEAR),
-    "36": ("36 months: nothing in it is likely to change", LONGEST_VALIDITY),
+    "36": ("36 months: nothing in it is likely to change", 3 * YEAR),
 }
 
 

@@ -55,13 +55,13 @@ class SignOffQuerySet(models.QuerySet["SignOff"]):
     def verdict_on(self, subject: Any, digest: Any, at: datetime) -> Self:
         """The verdict that counts at `at` for this text of this subject: the latest.
 
-        At most one row. Subject and digest may be values or `OuterRef`s. Rows are
-        numbered as they were written, which two servers' clocks are not.
+        At most one row. Subject and digest may be values or `OuterRef`s. The ledger's
+        entries say the order: they are sealed, which ids and clocks are not.
         """
         given = self.counting().filter(
             subject=subject, digest=digest, signed_at__lte=at
         )
-        return given.order_by("-pk")[:1]
+        return given.order_by("-entry")[:1]
 
 
 class SignOff(Attested):
@@ -106,7 +106,7 @@ class SignOff(Attested):
         permissions = [("sign", "Can sign, request changes and retract")]
         indexes = [
             models.Index(
-                fields=["subject", "digest", "-id"], name="review_signoff_latest"
+                fields=["subject", "digest", "-entry"], name="review_signoff_latest"
             )
         ]
         constraints = [
@@ -119,7 +119,9 @@ class SignOff(Attested):
                 name="review_signoff_not_by_an_author",
             ),
             models.CheckConstraint(
-                condition=Q(credential_expires_at__gt=F("signed_at")),
+                # Taking an approval back is open to who may give none any more.
+                condition=Q(verdict="retracted")
+                | Q(credential_expires_at__gt=F("signed_at")),
                 name="review_signoff_credential_in_force",
             ),
             models.CheckConstraint(
@@ -157,6 +159,7 @@ class ReviewRequestQuerySet(models.QuerySet["ReviewRequest"]):
             self.open()
             .filter(Q(assignee=clinician) | Q(assignee__isnull=True))
             .exclude(author_ids__contains=[clinician.user_id])
+            .exclude(content__has_key="redacted")
         )
 
 
@@ -249,9 +252,32 @@ class TextInUse(models.Model):
     digest = models.CharField(max_length=64)
     author_ids = ArrayField(models.BigIntegerField())
     since = models.DateTimeField(default=timezone.now)
+    newer_text_at = models.DateTimeField(
+        null=True, help_text="When a newer draft of the same subject came into being."
+    )
 
     class Meta:
         verbose_name_plural = "texts in use"
 
     def __str__(self) -> str:
         return self.title
+
+
+class Reminder(models.Model):
+    """A stage of a sign-off's end that people were told of, once."""
+
+    sign_off = models.ForeignKey(SignOff, models.CASCADE, related_name="reminders")
+    stage = models.PositiveSmallIntegerField(
+        help_text="0 in the last 30 days, 1 from the day it ran out, then monthly."
+    )
+    reminded_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sign_off", "stage"], name="review_reminder_once_a_stage"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sign_off}: stage {self.stage}"

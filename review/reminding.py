@@ -2,14 +2,17 @@
 
 from datetime import datetime, timedelta
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from ledger import is_redacted
 from review import emails
-from review.models import Clinician, ReviewRequest, SignOff, TextInUse
+from review.models import Clinician, Reminder, ReviewRequest, SignOff, TextInUse
 from review.requesting import request
 from review.standing_of import DUE_SOON, standing
+
+log = structlog.get_logger(__name__)
 
 MONTH = timedelta(days=30)
 
@@ -21,7 +24,14 @@ def remind(at: datetime | None = None) -> int:
     newest stage is told, not every one that was missed.
     """
     now = at or timezone.now()
-    return sum(_remind_of(text, now) for text in TextInUse.objects.order_by("pk"))
+    told = 0
+    for text in TextInUse.objects.order_by("pk"):
+        try:
+            told += _remind_of(text, now)
+        except Exception:
+            # One text must not silence the others; it is tried again next time.
+            log.exception("no reminder", subject=text.subject)
+    return told
 
 
 @transaction.atomic
@@ -33,9 +43,14 @@ def _remind_of(text: TextInUse, now: datetime) -> int:
     if found is None or found.verdict != SignOff.Verdict.APPROVED:
         return 0
     stage = stage_of(found.valid_until, now)
-    if stage is None:
+    if stage is None or not _is_first(found, stage):
         return 0
     return emails.due(text, found, stage, _renewal(text, found, now))
+
+
+def _is_first(sign_off: SignOff, stage: int) -> bool:
+    """Whether this call is the one that tells the stage."""
+    return Reminder.objects.get_or_create(sign_off=sign_off, stage=stage)[1]
 
 
 def stage_of(valid_until: datetime, now: datetime) -> int | None:
@@ -58,14 +73,17 @@ def _renewal(text: TextInUse, last: SignOff, now: datetime) -> ReviewRequest:
         title=text.title,
         url=text.url,
         authors=text.author_ids,
-        assignee=_still_fit(last.clinician, now),
+        assignee=_still_fit(text, last.clinician, now),
         due_on=last.valid_until.date(),
         note="The last review of this text runs out. Please look at it again.",
+        newer_text_at=text.newer_text_at,
         # The reminder itself says so.
         tell=False,
     )
 
 
-def _still_fit(clinician: Clinician, now: datetime) -> Clinician | None:
-    fit = clinician.credential_expires_at > now and clinician.user.is_active
-    return clinician if fit else None
+def _still_fit(
+    text: TextInUse, clinician: Clinician, now: datetime
+) -> Clinician | None:
+    fit = Clinician.objects.able_to_sign(now).exclude(user__in=text.author_ids)
+    return fit.filter(pk=clinician.pk).first()

@@ -25,6 +25,7 @@ def request(
     assignee: Clinician | None = None,
     due_on: date | None = None,
     note: str = "",
+    newer_text_at: datetime | None = None,
     tell: bool = True,
 ) -> ReviewRequest:
     """Ask for a verdict on exactly this content; the assignee gets a mail (`tell`).
@@ -48,6 +49,7 @@ def request(
             "note": note,
             "requested_by": by,
             "due_on": due_on,
+            "newer_text_at": newer_text_at,
         },
     )
     try:
@@ -112,10 +114,11 @@ def call_back(waiting: ReviewRequest, at: datetime | None = None) -> None:
 def note_newer_text(
     subject: str, content_digest: str, at: datetime | None = None
 ) -> None:
-    """A newer draft exists: requests for other texts of the subject say so."""
-    ReviewRequest.objects.open().filter(
-        subject=subject, newer_text_at__isnull=True
-    ).exclude(digest=content_digest).update(newer_text_at=at or timezone.now())
+    """A newer draft exists: what is asked about other texts of the subject says so."""
+    for known in (ReviewRequest.objects.open(), TextInUse.objects.all()):
+        known.filter(subject=subject, newer_text_at__isnull=True).exclude(
+            digest=content_digest
+        ).update(newer_text_at=at or timezone.now())
 
 
 def put_in_use(
@@ -134,6 +137,7 @@ def put_in_use(
             "digest": digest(content),
             "author_ids": authors,
             "since": timezone.now(),
+            "newer_text_at": None,
         },
     )
     refuse_taken_away(text.digest)
@@ -160,6 +164,8 @@ def _give_to(waiting: ReviewRequest, to: Clinician, *, tell: bool = True) -> Non
 def _refuse_unfit(clinician: Clinician, authors: list[int]) -> None:
     if clinician.user_id in authors:
         raise NotAllowedToSign(f"{clinician.name} wrote part of this text.")
+    if not clinician.user.is_active:
+        raise NotAllowedToSign(f"{clinician.name} no longer works here.")
     if clinician.credential_expires_at <= timezone.now():
         raise NotAllowedToSign(f"{clinician.name}’s credential has lapsed.")
 

@@ -65,7 +65,9 @@ def sign(
     now = at or timezone.now()
     # The credential as it is now, not as it was when a page was opened.
     by.refresh_from_db()
-    _refuse_reasons(by, authors, conflicts_of_interest, valid_for, now)
+    _refuse_reasons(by, authors, conflicts_of_interest, valid_for)
+    if verdict != SignOff.Verdict.RETRACTED and by.credential_expires_at <= now:
+        raise NotAllowedToSign("Your credential has lapsed: have it renewed first.")
     if verdict != SignOff.Verdict.APPROVED and not comment.strip():
         raise NotAllowedToSign("Say why in the comment, so that it can be mended.")
     given = SignOff(
@@ -155,6 +157,7 @@ def retract(
 ) -> SignOff:
     """Take an own approval back; readers see it at once, the record keeps both.
 
+    A credential that has lapsed meanwhile does not matter: nothing is approved.
     Raises NotAllowedToSign for somebody else's and NothingToRetract for a verdict
     that is no approval or was followed by another.
     """
@@ -187,14 +190,11 @@ def _refuse_reasons(
     authors: list[int],
     conflicts_of_interest: str,
     valid_for: timedelta,
-    now: datetime,
 ) -> None:
     if by.user_id in authors:
         raise NotAllowedToSign(
             "You wrote part of this text: another clinician signs it."
         )
-    if by.credential_expires_at <= now:
-        raise NotAllowedToSign("Your credential has lapsed: have it renewed first.")
     if not conflicts_of_interest.strip():
         raise NotAllowedToSign("Say which conflicts of interest you have, or “none”.")
     if not timedelta(0) < valid_for <= LONGEST_VALIDITY:

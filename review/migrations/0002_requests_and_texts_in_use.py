@@ -146,7 +146,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="signoff",
             index=models.Index(
-                fields=["subject", "digest", "-id"], name="review_signoff_latest"
+                fields=["subject", "digest", "-entry"], name="review_signoff_latest"
             ),
         ),
         migrations.AddField(

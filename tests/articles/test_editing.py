@@ -150,3 +150,15 @@ def test_an_articles_kind_never_changes(db: None) -> None:
 
     with pytest.raises(DatabaseError, match="kind"), transaction.atomic():
         Article.objects.filter(pk=article.pk).update(kind=Article.Kind.NEWS)
+
+
+def test_m2_going_back_and_forth_washes_no_author_away(db: None) -> None:
+    article, ada, bob = make_article(), person("ada", "author"), edith()
+    first, _ = revise(article, TEXT, by=ada)
+    mine = {**TEXT, "summary": "Bob's words."}
+    revise(article, mine, by=bob)
+    revise(article, dict(first.content), by=bob)
+
+    again, _ = revise(article, {**mine, "title": "Bob's words in Ada's name"}, by=ada)
+
+    assert again.author_ids == sorted([ada.pk, bob.pk])

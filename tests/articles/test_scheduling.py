@@ -1,13 +1,15 @@
 """Publishing later: the exact text, once, or a mail that says why not."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from articles import scheduling
 from articles.addresses import AddressTaken, move
 from articles.editing import revise
-from articles.models import PublishingEvent, ScheduledPublication
+from articles.models import PublishingEvent, Revision, ScheduledPublication
 from articles.publishing import (
     AlreadyPublished,
     NotPermitted,
@@ -210,3 +212,46 @@ def test_an_address_that_was_given_once_leads_on_for_ever(db: None) -> None:
     move(article, slug="muscle-twitching")
     article.refresh_from_db()
     assert article.slug == "muscle-twitching"
+
+
+def test_a_text_scheduled_earlier_does_not_replace_a_newer_live_one(db: None) -> None:
+    article, by, now = make_article(), edith(), timezone.now()
+    first, _ = revise(article, TEXT, by=None)
+    approve(first)
+    schedule(first, by=by, planned_for=now + HOUR)
+    urgent, _ = revise(article, {**TEXT, "summary": "Take 5 mg at most."}, by=None)
+    approve(urgent)
+    publish(urgent)
+
+    assert publish_due(now + 2 * HOUR) == 0
+
+    article.refresh_from_db()
+    assert article.live_revision == urgent
+    plan = ScheduledPublication.objects.get()
+    assert plan.state == "cancelled"
+    assert plan.reason == "Revision 2 was published meanwhile."
+    assert Delivery.objects.get().recipient.address == "edith@staff.health.example"
+
+
+def test_one_plan_that_fails_holds_up_no_other(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by, plans = edith(), []
+    for slug in ("one", "two"):
+        revision, _ = revise(make_article(slug), {**TEXT, "title": slug}, by=None)
+        plans.append(schedule(revision, by=by, planned_for=None))
+        approve(revision)
+    real = scheduling.publish
+
+    def failing(revision: Revision, **rest: Any) -> None:
+        if revision.pk == plans[0].revision_id:
+            raise RuntimeError("a fault of one plan")
+        real(revision, **rest)
+
+    monkeypatch.setattr(scheduling, "publish", failing)
+
+    assert publish_due() == 1
+    assert [one.state for one in ScheduledPublication.objects.order_by("pk")] == [
+        "waiting",
+        "published",
+    ]

@@ -222,3 +222,23 @@ def test_the_library_s_tips_load_and_their_text_fits_a_screen(db: None) -> None:
         assert "](" not in text
         assert "https://health.example/articles/" in text
         assert max(len(line) for line in text.splitlines()) <= 78
+
+
+def test_other_articles_to_rely_on_make_a_revision_that_keeps_its_standing(
+    db: None,
+) -> None:
+    article()
+    first = tip()
+    approve_tip(first)
+    nadia = User.objects.get(username="nadia")
+
+    second, made = composing.revise(
+        first.tip, first.content, cites=["eyelid-twitch"], by=nadia
+    )
+
+    assert (made, second.cites, second.digest) == (
+        True,
+        ["eyelid-twitch"],
+        first.digest,
+    )
+    assert standing(first.tip.subject, second.text_digest()).publishable

@@ -7,7 +7,17 @@ import pytest
 from django.utils import timezone
 
 from mail import Delivery
-from review import ReviewRequest, SignOff, put_in_use, sign, take_out_of_use
+from review import (
+    ReviewRequest,
+    SignOff,
+    call_back,
+    note_newer_text,
+    put_in_use,
+    reminding,
+    sign,
+    take_out_of_use,
+)
+from review.models import TextInUse
 from review.reminding import remind, stage_of
 from tests.people import carla, edith
 
@@ -99,6 +109,60 @@ def test_a_signer_who_can_sign_no_more_is_replaced_by_the_queue(db: None) -> Non
     given = text_in_use()
     given.clinician.credential_expires_at = given.valid_until - timedelta(days=60)
     given.clinician.save(update_fields=["credential_expires_at"])
+
+    remind(given.valid_until)
+
+    assert ReviewRequest.objects.get().assignee is None
+
+
+def test_a_renewal_that_was_called_back_is_not_opened_again(db: None) -> None:
+    ends = text_in_use().valid_until
+    remind(ends)
+    call_back(ReviewRequest.objects.get())
+
+    remind(ends + timedelta(hours=1))
+
+    assert ReviewRequest.objects.open().count() == 0
+    remind(ends + timedelta(days=30))
+    assert ReviewRequest.objects.open().count() == 1
+
+
+def test_a_renewal_says_that_a_newer_draft_exists(db: None) -> None:
+    ends = text_in_use().valid_until
+    note_newer_text("article:1", "0" * 64)
+
+    remind(ends)
+
+    assert ReviewRequest.objects.get().newer_text_at is not None
+
+
+def test_one_text_that_fails_silences_no_other(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = text_in_use().valid_until
+    TextInUse.objects.create(
+        subject="article:0",
+        title="x",
+        url="/",
+        digest="0" * 64,
+        author_ids=[],
+        content={},
+    )
+    real = reminding.standing
+
+    def failing(subject: str, *rest: Any) -> Any:
+        if subject == "article:0":
+            raise RuntimeError("a fault of one text")
+        return real(subject, *rest)
+
+    monkeypatch.setattr(reminding, "standing", failing)
+
+    assert recipients_of(ends) == ["carla", "edith"]
+
+
+def test_a_signer_who_wrote_part_of_it_since_is_not_asked_again(db: None) -> None:
+    given = text_in_use()
+    TextInUse.objects.update(author_ids=[given.clinician.user_id])
 
     remind(given.valid_until)
 

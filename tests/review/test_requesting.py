@@ -10,6 +10,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from mail import Delivery
 from review import AlreadyAnswered, NotAllowedToSign, ReviewRequest, SignOff, standing
 from review.content import digest
+from review.desk import difference
 from review.models import LONGEST_VALIDITY
 from review.requesting import (
     assign,
@@ -229,3 +230,56 @@ def test_nobody_without_an_address_holds_up_the_work(
     asked(assignee=doctor)
 
     assert not Delivery.objects.exists()
+
+
+def test_what_was_taken_back_hides_nothing_in_the_next_difference(db: None) -> None:
+    wrong = {**TEXT, "body": "<p>Take 500 mg.</p>"}
+    given = answer(asked(wrong), by=carla(), **SAID)
+    retract(given, by=carla(), comment="The dose is wrong.")
+
+    before, shown = difference(asked({**wrong, "body": "<p>Take 500 mg!</p>"}))
+
+    assert before is None
+    assert shown.is_new
+
+
+def test_the_difference_is_to_the_text_approved_last(db: None) -> None:
+    answer(asked(), by=carla(), **SAID)
+
+    before, shown = difference(asked({**TEXT, "body": "<p>Take 50 mg.</p>"}))
+
+    assert before is not None
+    assert before.content == TEXT
+    assert not shown.is_new
+
+
+def test_a_lapsed_clinician_may_take_an_approval_back(db: None) -> None:
+    doctor = carla()
+    given = answer(asked(), by=doctor, **SAID)
+    doctor.credential_expires_at = timezone.now() - timedelta(hours=1)
+    doctor.save(update_fields=["credential_expires_at"])
+
+    retract(given, by=doctor, comment="A study was withdrawn.")
+
+    assert standing("article:1", digest(TEXT)).state is State.RETRACTED
+    with pytest.raises(NotAllowedToSign, match="lapsed"):
+        answer(asked(), by=doctor, **SAID)
+
+
+def test_who_left_is_not_asked(db: None) -> None:
+    gone = carla()
+    gone.user.is_active = False
+    gone.user.save(update_fields=["is_active"])
+
+    with pytest.raises(NotAllowedToSign, match="no longer works here"):
+        asked(assignee=gone)
+
+
+def test_asked_twice_both_texts_authors_may_not_sign(db: None) -> None:
+    doctor = carla()
+    asked()
+
+    waiting = asked(authors=[doctor.user_id])
+
+    with pytest.raises(NotAllowedToSign, match="another clinician"):
+        answer(waiting, by=doctor, **SAID)
