@@ -296,15 +296,16 @@ class DraftAdmin(DeskAdmin):
         extra: dict[str, Any] = {}
         if request.method == "POST":
             if "_discard" in request.POST:
-                editing.discard(draft)
-                messages.success(request, "The draft is discarded.")
-                return HttpResponseRedirect(admin_url(draft.article))
+                return self._discarded(request, draft)
             try:
                 if answer := self._written(request, draft, writing):
                     return answer
             except editing.NewerRevision as refusal:
                 problems = [str(refusal)]
-                extra = self._conflict(draft, refusal.newest)
+                extra = self._conflict(draft, writing, refusal.newest)
+            except editing.ChangedElsewhere as refusal:
+                problems = [str(refusal)]
+                extra = self._changed(writing, refusal.kept)
             except BadContent as refusal:
                 problems = refusal.problems
             except Refused as refusal:
@@ -331,11 +332,15 @@ class DraftAdmin(DeskAdmin):
         if not writing.is_valid():
             return None
         by = desk.person(request)
-        editing.keep(draft, writing.written(), by=by)
+        shown = writing.form.cleaned_data
+        version = shown["version"] or None
+        kept = editing.keep(draft, writing.written(), by=by, version=version)
+        writing.stamp(version=kept.version)
         if "_autosave" in request.POST:
-            return JsonResponse({"kept_at": f"{timezone.now():%H:%M:%S} UTC"})
+            at = f"{timezone.now():%H:%M:%S} UTC"
+            return JsonResponse({"kept_at": at, "version": kept.version})
         if "_save" in request.POST:
-            revision, made = editing.save(draft, by=by)
+            revision, made = editing.save(draft, by=by, seen=shown["seen"])
             messages.success(
                 request,
                 f"Revision {revision.number} is made. Submit it for review when ready."
@@ -349,12 +354,51 @@ class DraftAdmin(DeskAdmin):
         messages.success(request, "Your draft is kept.")
         return HttpResponseRedirect(admin_url(draft))
 
-    def _conflict(self, draft: Draft, newest: Revision) -> dict[str, Any]:
-        """What the other editor's text says and this draft doesn't, side by side."""
-        editing.look_at_newest(draft)
-        draft.refresh_from_db()
-        mine = {"format": newest.content.get("format", ""), **draft.content}
-        return {"newest": newest, "difference": compare(newest.content, mine)}
+    def _conflict(
+        self, draft: Draft, writing: Writing, newest: Revision
+    ) -> dict[str, Any]:
+        """What the other editor's text says and this draft doesn't, side by side.
+
+        Only the page that shows it says that it was seen: a save from any other page
+        is refused again.
+        """
+        if is_redacted(newest):
+            writing.stamp(seen=newest.pk)
+            return {}
+        mine = {**newest.content, **writing.written().content}
+        shown = {
+            "compared": f"From revision {newest.number} to your text",
+            "difference": compare(newest.content, mine),
+        }
+        writing.stamp(seen=newest.pk)
+        return shown
+
+    def _changed(self, writing: Writing, kept: Draft) -> dict[str, Any]:
+        """What is kept of the draft and what was typed on this page, side by side."""
+        form = {"format": "article/1"}
+        shown = {
+            "compared": "From what is kept to what you typed here",
+            "difference": compare(
+                {**form, **kept.content}, {**form, **writing.written().content}
+            ),
+        }
+        writing.stamp(version=kept.version)
+        return shown
+
+    def _discarded(self, request: HttpRequest, draft: Draft) -> HttpResponse:
+        """Asked once more: a discarded text is gone."""
+        if "sure" in request.POST:
+            editing.discard(draft)
+            messages.success(request, "The draft is discarded.")
+            return HttpResponseRedirect(admin_url(draft.article))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Discard the draft of {draft.article}?",
+            "opts": self.opts,
+            "draft": draft,
+            "back_url": admin_url(draft),
+        }
+        return TemplateResponse(request, "admin/articles/draft/discard.html", context)
 
     def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
         draft = get_object_or_404(Draft.objects.select_related("article"), pk=pk)

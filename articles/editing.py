@@ -41,6 +41,18 @@ class DraftInTheWay(Refused):
     """The editor has an unfinished text that a new draft would replace."""
 
 
+class ChangedElsewhere(Refused):
+    """The draft was typed in elsewhere since this page was opened; nothing is lost."""
+
+    def __init__(self, kept: Draft) -> None:
+        super().__init__(
+            f"This draft was changed in another window at {kept.updated_at:%H:%M} UTC. "
+            "What is kept there and what you typed here differ as shown below. Take "
+            "over what you want, then keep or save again: your text here then counts."
+        )
+        self.kept = kept
+
+
 class NothingToSave(Refused):
     """The draft is gone: it was saved or discarded in another window."""
 
@@ -98,25 +110,37 @@ def _taken_from(revision: Revision | None) -> dict[str, Any]:
 
 
 @transaction.atomic
-def keep(draft: Draft, written: Written, *, by: User) -> None:
-    """Store what `by` typed, however unfinished. Raises NothingToSave."""
+def keep(
+    draft: Draft, written: Written, *, by: User, version: str | None = None
+) -> Draft:
+    """Store what `by` typed, however unfinished; the draft as it is kept now.
+
+    `version` is the `Draft.version` that the page showed: another one raises
+    ChangedElsewhere instead of replacing what was typed there. Raises NothingToSave.
+    """
     kept = Draft.objects.select_for_update().filter(pk=draft.pk).first()
     if kept is None:
         raise NothingToSave(
             "This draft was saved or discarded in another window. Copy what you need "
             "from this page and open the article again."
         )
-    if kept.content != written.content:
+    is_new = kept.content != written.content
+    if is_new and version not in (None, kept.version):
+        raise ChangedElsewhere(kept)
+    if is_new:
         kept.author_ids = sorted({*kept.author_ids, by.pk})
     for name in ("content", "byline", "machine_assisted", "note"):
         setattr(kept, name, getattr(written, name))
     kept.save()
+    return kept
 
 
 @transaction.atomic
-def save(draft: Draft, *, by: User) -> tuple[Revision, bool]:
+def save(draft: Draft, *, by: User, seen: int | None = None) -> tuple[Revision, bool]:
     """Make the draft the article's newest revision, unless it says the same already.
 
+    `seen` is the id of the revision that the person looked at last; without it, the
+    one that the draft was started from.
     Returns the newest revision and whether it was made now; the draft is done with.
     Raises NewerRevision, NothingToSave and `content.BadContent`; the draft stays.
     """
@@ -130,7 +154,7 @@ def save(draft: Draft, *, by: User) -> tuple[Revision, bool]:
     if kept is None:
         raise NothingToSave("This draft was saved already.")
     newest = newest_revision(kept.article)
-    if newest and newest.pk != kept.based_on_id:
+    if newest and newest.pk != (seen or kept.based_on_id):
         raise NewerRevision(newest)
     saved = revise(
         kept.article,
@@ -143,12 +167,6 @@ def save(draft: Draft, *, by: User) -> tuple[Revision, bool]:
     )
     kept.delete()
     return saved
-
-
-def look_at_newest(draft: Draft) -> None:
-    """The editor has seen the newest text: the next save goes on top of it."""
-    newest = newest_revision(draft.article)
-    Draft.objects.filter(pk=draft.pk).update(based_on=newest)
 
 
 def discard(draft: Draft) -> None:

@@ -58,6 +58,9 @@ class WritingForm(forms.Form):
         widget=forms.TextInput({"class": "vTextField"}),
         help_text="For colleagues: what you changed, and why.",
     )
+    # What the person looked at when they typed: the newest revision, the kept draft.
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    version = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
 class CareCardForm(forms.Form):
@@ -129,6 +132,8 @@ class Writing:
                 "byline": draft.byline,
                 "machine_assisted": draft.machine_assisted,
                 "note": draft.note,
+                "seen": draft.based_on_id,
+                "version": draft.version,
             },
         )
         self.care_cards = CareCards(
@@ -147,13 +152,17 @@ class Writing:
             data, prefix="references", initial=content["references"]
         )
 
+    def stamp(self, **shown: object) -> None:
+        """The page that goes back shows this: another version, a newer revision."""
+        self.form.data = {**self.form.data.dict(), **shown}  # type: ignore[attr-defined]
+
     def is_valid(self) -> bool:
         """Asks all three, so that every field's complaint is shown at once."""
         parts = (self.form, self.care_cards, self.references)
         return [part.is_valid() for part in parts].count(False) == 0
 
     def written(self) -> Written:
-        """What was typed; an emptied card or reference is gone."""
+        """What was typed; a card or reference that is all empty is gone."""
         data = self.form.cleaned_data
         cards = [one.content() for one in self.care_cards if one.cleaned_data]
         references = [one.content() for one in self.references if one.cleaned_data]
@@ -164,8 +173,8 @@ class Writing:
                 "key_points": lines(data["key_points"]),
                 # Browsers send CRLF; what was not changed must stay the same.
                 "body": data["body"].replace("\r\n", "\n"),
-                "care_cards": [one for one in cards if one["level"]],
-                "references": [one for one in references if one["title"]],
+                "care_cards": [one for one in cards if any(one.values())],
+                "references": [one for one in references if any(one.values())],
             },
             byline=data["byline"],
             machine_assisted=data["machine_assisted"],

@@ -271,6 +271,11 @@ class Draft(models.Model):
     def __str__(self) -> str:
         return f"draft of {self.article.slug}"
 
+    @property
+    def version(self) -> str:
+        """Changes whenever somebody's typing is kept."""
+        return self.updated_at.isoformat()
+
 
 class PublishingEvent(Attested):
     """What happened to an article in public, for ever on record."""

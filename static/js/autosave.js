@@ -4,8 +4,13 @@
 const form = document.querySelector("[data-autosave]");
 const state = document.querySelector("[data-autosave-state]");
 const PAUSE_MS = 3000;
+const SIGNED_OUT =
+  "Not kept: you are signed out. Sign in in another window, then press “Keep the draft”. Your text is still here.";
+const AWAY = "Not kept: the site can’t be reached. Your text is still here.";
 let timer;
 let changed = false;
+// One request at a time: each tells the version that the next one builds on.
+let running = null;
 
 function filled() {
   const data = new URLSearchParams(new FormData(form));
@@ -13,18 +18,33 @@ function filled() {
   return data;
 }
 
-async function keep() {
+async function send() {
   changed = false;
   try {
     const answer = await fetch(form.action, { method: "POST", body: filled() });
+    if (answer.redirected || answer.status === 403) {
+      changed = true;
+      state.textContent = SIGNED_OUT;
+      return;
+    }
     const told = await answer.json();
-    state.textContent = answer.ok
-      ? `Kept at ${told.kept_at}.`
-      : `Not kept: ${told.problems.join(" ")}`;
+    if (answer.ok) {
+      form.elements.version.value = told.version;
+      state.textContent = `Kept at ${told.kept_at}.`;
+    } else {
+      state.textContent = `Not kept: ${told.problems.join(" ")}`;
+    }
   } catch {
     changed = true;
-    state.textContent = "Not kept: the site can’t be reached. Your text is still here.";
+    state.textContent = AWAY;
   }
+}
+
+function keep() {
+  clearTimeout(timer);
+  running = (running ?? Promise.resolve()).then(send).finally(() => {
+    running = null;
+  });
 }
 
 form.addEventListener("input", () => {
@@ -32,10 +52,16 @@ form.addEventListener("input", () => {
   clearTimeout(timer);
   timer = setTimeout(keep, PAUSE_MS);
 });
-form.addEventListener("submit", () => clearTimeout(timer));
+form.addEventListener("submit", (event) => {
+  clearTimeout(timer);
+  if (running) {
+    const button = event.submitter;
+    event.preventDefault();
+    running.then(() => form.requestSubmit(button));
+  }
+});
 document.addEventListener("visibilitychange", () => {
   if (changed && document.visibilityState === "hidden") {
-    clearTimeout(timer);
     keep();
   }
 });

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,13 @@ def test_the_draft_is_kept_while_it_is_written(desk: Client) -> None:
     assert Draft.objects.get().content["title"] == "Half a ti"
 
 
+def shown(page: str, name: str) -> str:
+    """The value of a hidden field on the page."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found is not None
+    return found[1]
+
+
 def test_the_second_editor_is_shown_the_difference(desk: Client) -> None:
     article = make_article()
     revise(article, TEXT, by=None)
@@ -135,8 +143,80 @@ def test_the_second_editor_is_shown_the_difference(desk: Client) -> None:
     assert "<del" in page
     assert "<ins" in page
     assert Draft.objects.get(editor=bob).content["summary"] == "His."
-    browser(bob).post(his, filled("_save", summary="His."))
+    sent = filled("_save", summary="His.", seen=shown(page, "seen"))
+    browser(bob).post(his, sent)
     assert Revision.objects.get(number=3).content["summary"] == "His."
+
+
+def test_a_second_press_on_the_same_page_saves_over_nobody(desk: Client) -> None:
+    """The first answer was never seen: a double click, a lost connection."""
+    article = make_article()
+    revise(article, TEXT, by=None)
+    bob = person("bob", "editor")
+    mine, his = writing(article, edith()), writing(article, bob)
+    desk.post(mine, filled("_save", summary="Hers."))
+
+    for _ in range(2):
+        page = browser(bob).post(his, filled("_save", summary="His."))
+        assert "while you were writing" in page.content.decode()
+
+    assert not Revision.objects.filter(number=3).exists()
+
+
+def test_a_second_window_on_the_same_draft_shows_what_the_first_kept(
+    desk: Client,
+) -> None:
+    url = writing(make_article(), edith())
+    version = shown(desk.get(url).content.decode(), "version")
+    desk.post(url, filled("_autosave", summary="First window.", version=version))
+
+    late = desk.post(url, filled("_autosave", summary="Second.", version=version))
+    page = desk.post(url, filled("_keep", summary="Second.", version=version))
+
+    assert late.status_code == 409
+    assert "another window" in page.content.decode()
+    assert Draft.objects.get().content["summary"] == "First window."
+    version = shown(page.content.decode(), "version")
+    desk.post(url, filled("_keep", summary="Second.", version=version))
+    assert Draft.objects.get().content["summary"] == "Second."
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"care-0-level": ""}, "level"),
+        (
+            {
+                "references-TOTAL_FORMS": "1",
+                "references-0-number": "1",
+                "references-0-publisher": "NHS",
+            },
+            "title",
+        ),
+    ],
+)
+def test_half_a_card_or_reference_is_kept_and_asked_about(
+    desk: Client, changes: dict[str, str], sentence: str
+) -> None:
+    url = writing(make_article(), edith())
+
+    page = desk.post(url, filled("_save", **changes)).content.decode()
+
+    assert sentence in page
+    content = Draft.objects.get().content
+    assert content["care_cards"] or content["references"]
+    assert not Revision.objects.exists()
+
+
+def test_discarding_is_asked_once_more(desk: Client) -> None:
+    url = writing(make_article(), edith())
+
+    page = desk.post(url, filled("_discard")).content.decode()
+    assert "is gone then" in page
+    assert Draft.objects.exists()
+
+    desk.post(url, {"_discard": "1", "sure": "1"})
+    assert not Draft.objects.exists()
 
 
 def test_a_preview_shows_no_badge_and_is_nobody_elses(desk: Client) -> None:

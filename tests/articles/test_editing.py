@@ -7,6 +7,7 @@ from django.db import DatabaseError, transaction
 
 from articles.content import BadContent
 from articles.editing import (
+    ChangedElsewhere,
     DraftInTheWay,
     NewerRevision,
     NothingToSave,
@@ -14,7 +15,6 @@ from articles.editing import (
     bring_back,
     discard,
     keep,
-    look_at_newest,
     revise,
     save,
     start_draft,
@@ -90,8 +90,8 @@ def test_the_second_editor_sees_the_first_ones_text_and_keeps_their_own(
 
     his.refresh_from_db()
     assert his.content["summary"] == "His."
-    look_at_newest(his)
-    revision, made = save(his, by=bob)
+    newest = article.revisions.get(number=2)
+    revision, made = save(his, by=bob, seen=newest.pk)
     assert (revision.number, made, revision.content["summary"]) == (3, True, "His.")
 
 
@@ -162,3 +162,17 @@ def test_m2_going_back_and_forth_washes_no_author_away(db: None) -> None:
     again, _ = revise(article, {**mine, "title": "Bob's words in Ada's name"}, by=ada)
 
     assert again.author_ids == sorted([ada.pk, bob.pk])
+
+
+def test_a_stale_window_replaces_nothing_that_was_kept_elsewhere(db: None) -> None:
+    by = edith()
+    draft = start_draft(make_article(), by=by)
+    opened = draft.version
+    keep(draft, typed(draft, summary="From the first window."), by=by, version=opened)
+
+    with pytest.raises(ChangedElsewhere, match="another window"):
+        keep(draft, typed(draft, summary="From the second."), by=by, version=opened)
+
+    draft.refresh_from_db()
+    assert draft.content["summary"] == "From the first window."
+    keep(draft, typed(draft, summary="Seen."), by=by, version=draft.version)

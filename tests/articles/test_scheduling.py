@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from articles import scheduling
 from articles.addresses import AddressTaken, move
 from articles.editing import revise
 from articles.models import PublishingEvent, Revision, ScheduledPublication
@@ -241,14 +240,13 @@ def test_one_plan_that_fails_holds_up_no_other(
         revision, _ = revise(make_article(slug), {**TEXT, "title": slug}, by=None)
         plans.append(schedule(revision, by=by, planned_for=None))
         approve(revision)
-    real = scheduling.publish
 
     def failing(revision: Revision, **rest: Any) -> None:
         if revision.pk == plans[0].revision_id:
             raise RuntimeError("a fault of one plan")
-        real(revision, **rest)
+        publish(revision, **rest)
 
-    monkeypatch.setattr(scheduling, "publish", failing)
+    monkeypatch.setattr("articles.scheduling.publish", failing)
 
     assert publish_due() == 1
     assert [one.state for one in ScheduledPublication.objects.order_by("pk")] == [

@@ -16,7 +16,7 @@ from tests.house.roles.world import TOMORROW, World
 Form = dict[str, Any]
 
 
-def writing(button: str) -> Callable[[World, Any], Form]:
+def writing(button: str, **more: str) -> Callable[[World, Any], Form]:
     return lambda world, obj: {
         **{name: TEXT[name] for name in ("summary", "body")},
         "title": "A better title",
@@ -26,6 +26,7 @@ def writing(button: str) -> Callable[[World, Any], Form]:
             for name in ("TOTAL", "INITIAL")
         },
         button: "1",
+        **more,
     }
 
 

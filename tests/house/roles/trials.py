@@ -81,9 +81,9 @@ def adding(model: str) -> Callable[[Any], str]:
 
 
 def draft_trial(
-    button: str, done: Callable[[Any], bool], methods: str = "POST"
+    button: str, done: Callable[[Any], bool], methods: str = "POST", **more: str
 ) -> Trial:
-    return Trial(drafts, page, writing(button), done, methods)
+    return Trial(drafts, page, writing(button, **more), done, methods)
 
 
 def is_kept(draft: Any) -> bool:
@@ -139,7 +139,7 @@ TRIALS = {
             content__title="A better title"
         ).exists(),
     ),
-    "draft/discard": draft_trial("_discard", is_gone),
+    "draft/discard": draft_trial("_discard", is_gone, sure="1"),
     "picture/add": Trial(
         nothing,
         adding("picture"),
