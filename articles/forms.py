@@ -154,7 +154,9 @@ class Writing:
 
     def stamp(self, **shown: object) -> None:
         """The page that goes back shows this: another version, a newer revision."""
-        self.form.data = {**self.form.data.dict(), **shown}  # type: ignore[attr-defined]
+        # Every field of this form has one value.
+        typed = {name: self.form.data.get(name, "") for name in self.form.data}
+        self.form.data = {**typed, **shown}
 
     def is_valid(self) -> bool:
         """Asks all three, so that every field's complaint is shown at once."""

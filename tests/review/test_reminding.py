@@ -13,8 +13,8 @@ from review import (
     call_back,
     note_newer_text,
     put_in_use,
-    reminding,
     sign,
+    standing,
     take_out_of_use,
 )
 from review.models import TextInUse
@@ -148,14 +148,14 @@ def test_one_text_that_fails_silences_no_other(
         author_ids=[],
         content={},
     )
-    real = reminding.standing
+    real = standing
 
     def failing(subject: str, *rest: Any) -> Any:
         if subject == "article:0":
             raise RuntimeError("a fault of one text")
         return real(subject, *rest)
 
-    monkeypatch.setattr(reminding, "standing", failing)
+    monkeypatch.setattr("review.reminding.standing", failing)
 
     assert recipients_of(ends) == ["carla", "edith"]
 
