@@ -283,3 +283,20 @@ def test_asked_twice_both_texts_authors_may_not_sign(db: None) -> None:
 
     with pytest.raises(NotAllowedToSign, match="another clinician"):
         answer(waiting, by=doctor, **SAID)
+
+
+def test_a_text_is_not_compared_with_itself(db: None) -> None:
+    answer(asked(), by=carla(), **SAID)
+
+    before, shown = difference(asked())
+
+    assert before is None
+    assert shown.is_new
+
+
+def test_a_standing_is_of_its_time(db: None) -> None:
+    given = answer(asked(), by=carla(), **SAID)
+
+    before = standing("article:1", digest(TEXT), given.signed_at - timedelta(seconds=1))
+
+    assert before.state is State.UNSIGNED
