@@ -107,6 +107,14 @@ class Delivery(models.Model):
         DROPPED = "dropped"
         UNCERTAIN = "uncertain"
 
+    class Bounce(models.TextChoices):
+        """What came back after the server had taken it, the weakest first."""
+
+        SOFT = "soft bounce"
+        POLICY = "policy refusal"
+        HARD = "hard bounce"
+        COMPLAINT = "complaint"
+
     FINAL = (State.ACCEPTED, State.REFUSED, State.DROPPED, State.UNCERTAIN)
 
     key = models.UUIDField(
@@ -138,6 +146,17 @@ class Delivery(models.Model):
     smtp_reply = models.CharField(max_length=500, blank=True, default="", db_default="")
     reason = models.CharField(max_length=100, blank=True, default="", db_default="")
     finished_at = models.DateTimeField(null=True, blank=True)
+    bounce = models.CharField(
+        max_length=20, choices=Bounce, blank=True, default="", db_default=""
+    )
+    bounce_status = models.CharField(
+        max_length=11,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Enhanced status code (RFC 3463).",
+    )
+    bounced_at = models.DateTimeField(null=True, blank=True)
 
     objects = DeliveryQuerySet.as_manager()
 
@@ -158,6 +177,12 @@ class Delivery(models.Model):
                 fields=["leased_until"],
                 name="mail_delivery_leased",
                 condition=Q(state__in=["claimed", "handing_over"]),
+            ),
+            # What the breaker counts.
+            models.Index(
+                fields=["batch", "bounce"],
+                name="mail_delivery_bounced",
+                condition=~Q(bounce=""),
             ),
         ]
         constraints = [
@@ -186,6 +211,11 @@ class Delivery(models.Model):
             models.CheckConstraint(
                 condition=Q(kind="tip") | Q(batch__isnull=True),
                 name="mail_delivery_only_tips_in_batches",
+            ),
+            models.CheckConstraint(
+                condition=Q(bounced_at__isnull=True, bounce="", bounce_status="")
+                | Q(bounced_at__isnull=False) & ~Q(bounce=""),
+                name="mail_delivery_bounced_with_kind",
             ),
         ]
 

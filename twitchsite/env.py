@@ -82,6 +82,29 @@ def broker(url: str) -> str:
     return f"redis+socket://{parts.path}?virtual_host={index}"
 
 
+def imap(url: str) -> dict[str, Any]:
+    """host, port, username, password and folder of `imaps://user:password@host/INBOX`.
+
+    TLS from the first byte is the only kind.
+    """
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(url)
+    if parts.scheme != "imaps" or not parts.hostname or not parts.username:
+        raise ValueError("it is no imaps:// address with a user")
+    config = {
+        "host": parts.hostname,
+        "port": parts.port or 993,
+        "username": unquote(parts.username),
+        "password": unquote(parts.password or ""),
+        "folder": unquote(parts.path.strip("/")) or "INBOX",
+    }
+    said = f"{config['username']}{config['password']}{config['folder']}"
+    if not said.isascii() or not said.isprintable() or '"' in str(config["folder"]):
+        raise ValueError("IMAP can't carry one of its characters")
+    return config
+
+
 def smtp(url: str) -> dict[str, Any]:
     """host, port, username, password and tls ("none", "starttls", "tls").
 

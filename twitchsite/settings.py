@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from twitchsite import logs
-from twitchsite.env import Environment, broker, database, smtp
+from twitchsite.env import Environment, broker, database, imap, smtp
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")
@@ -162,6 +162,16 @@ MAIL_SERVER = env.parsed(
 MAIL_DEADLINE_SECONDS = env.number("MAIL_DEADLINE_SECONDS", 60, at_least=1)
 # How many messages a connection may have in doubt at once after a crash.
 HANDOVER_WINDOW = env.number("HANDOVER_WINDOW", 1, at_least=1)
+# Where bounces and complaints come back to, if it is a mailbox that we fetch from.
+BOUNCE_MAILBOX = (
+    env.parsed(
+        "BOUNCE_IMAP_URL", imap, remedy="Write imaps://user:password@host/INBOX."
+    )
+    if env.text("BOUNCE_IMAP_URL", "")
+    else None
+)
+if BOUNCE_MAILBOX:
+    CELERY_BEAT_SCHEDULE["poll bounces"] = _every("mail.poll_bounces", 60)
 _OWN_FACTS = {
     "MAIL_FROM": "twitchsite <tips@twitchsite.example>",
     "CONTACT_EMAIL": "hello@twitchsite.example",

@@ -1,0 +1,204 @@
+"""Taking what comes back by mail: noted once, believed for our own key alone.
+
+Nothing is ever answered. `reports` says what a mail means; here it has consequences.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from mail.models import Batch, Delivery, Recipient
+from mail.queueing import drop_waiting
+from mail.reports import Kind, Verdict, classify, key_in
+from mail.settling import pause, suppress
+
+log = structlog.get_logger(__name__)
+
+Bounce = Delivery.Bounce
+NOTED = {
+    Kind.SOFT: Bounce.SOFT,
+    Kind.POLICY: Bounce.POLICY,
+    Kind.HARD: Bounce.HARD,
+    Kind.COMPLAINT: Bounce.COMPLAINT,
+}
+SUPPRESSES = {
+    Bounce.HARD: Recipient.Suppression.HARD_BOUNCE,
+    Bounce.COMPLAINT: Recipient.Suppression.COMPLAINT,
+}
+# Gmail and Yahoo look askance from 0.10 % and refuse from 0.30 % on; few complaints, or
+# few mails, say nothing yet.
+ALARM_PER_10_000, PAUSE_PER_10_000 = 10, 30
+FEWEST_COMPLAINTS, FEWEST_ACCEPTED = 5, 1000
+COUNTED_FOR = timedelta(days=7)
+POLICY_REFUSALS_THAT_PAUSE = 5
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a mail that came back; its text holds no address."""
+
+    kind: Kind
+    status: str = ""
+    delivery_id: int | None = None
+    # Why nothing changed; empty when something did.
+    ignored: str = ""
+
+    def __str__(self) -> str:
+        what = f"{self.kind} {self.status}".strip()
+        if self.ignored:
+            return f"{what}: ignored, {self.ignored}"
+        return f"{what}: noted for delivery {self.delivery_id}"
+
+
+@dataclass(frozen=True)
+class Share:
+    """Complaints against what was accepted."""
+
+    complaints: int
+    accepted: int
+
+    def alarms(self) -> bool:
+        return self._reaches(ALARM_PER_10_000)
+
+    def pauses(self) -> bool:
+        return self._reaches(PAUSE_PER_10_000)
+
+    def _reaches(self, per_10_000: int) -> bool:
+        return (
+            self.complaints >= FEWEST_COMPLAINTS
+            and self.accepted >= FEWEST_ACCEPTED
+            and self.complaints * 10_000 >= per_10_000 * self.accepted
+        )
+
+
+def take(raw: bytes, envelope_to: str | None = None) -> Taken:
+    """Note what `raw` says about our delivery; the same report twice is once.
+
+    `envelope_to` is the envelope's recipient where the mail server tells it: a key in
+    it decides, else one in the headers or in the Message-ID that came back.
+    """
+    report = classify(raw)
+    key = key_in(envelope_to or "") or report.key
+    delivery = (
+        Delivery.objects.select_related("recipient").filter(key=key).first()
+        if key
+        else None
+    )
+    if delivery is None:
+        reason = "nobody issued its key" if key else "it has no key of ours"
+        taken = Taken(report.kind, report.status, ignored=reason)
+    else:
+        taken = _take(delivery, report.about(delivery.recipient.address))
+    _say(taken)
+    return taken
+
+
+@transaction.atomic
+def _take(delivery: Delivery, verdict: Verdict) -> Taken:
+    def ignored(reason: str) -> Taken:
+        return Taken(verdict.kind, verdict.status, delivery.pk, reason)
+
+    bounce = NOTED.get(verdict.kind)
+    if bounce is None:
+        return ignored("it says nothing to note")
+    # Batch, then person, then delivery: everybody who counts waits for the other.
+    batch = (
+        Batch.objects.select_for_update(no_key=True).get(pk=delivery.batch_id)
+        if delivery.batch_id and bounce in (Bounce.POLICY, Bounce.COMPLAINT)
+        else None
+    )
+    recipient = Recipient.objects.select_for_update(no_key=True).get(
+        pk=delivery.recipient_id
+    )
+    if not _note(delivery, bounce, verdict.status):
+        return ignored("it was known")
+    if bounce in SUPPRESSES:
+        suppress(recipient.pk, SUPPRESSES[bounce])
+        drop_waiting(recipient, reason=bounce)
+    if batch and bounce is Bounce.POLICY:
+        _weigh_refusals(batch)
+    elif batch:
+        _weigh_complaints(batch)
+    return Taken(verdict.kind, verdict.status, delivery.pk)
+
+
+def _note(delivery: Delivery, bounce: Bounce, status: str) -> bool:
+    """Write it to the row, unless that says as much or more already."""
+    weaker = ["", *list(Bounce)[: list(Bounce).index(bounce)]]
+    return bool(
+        Delivery.objects.filter(pk=delivery.pk, bounce__in=weaker).update(
+            bounce=bounce, bounce_status=status, bounced_at=timezone.now()
+        )
+    )
+
+
+def complaint_share(batch: Batch) -> Share:
+    """How many of those who got this batch complained about it."""
+    return _share(Delivery.objects.filter(batch=batch))
+
+
+def complaint_share_of_week() -> Share:
+    """The same for all batches of the last seven days together."""
+    begun = timezone.now() - COUNTED_FOR
+    return _share(Delivery.objects.filter(batch__created_at__gt=begun))
+
+
+def _share(deliveries: QuerySet[Delivery]) -> Share:
+    complaints = deliveries.filter(bounce=Bounce.COMPLAINT).count()
+    if complaints < FEWEST_COMPLAINTS:
+        # Spares the long count; so few weigh nothing.
+        return Share(complaints, 0)
+    return Share(complaints, deliveries.filter(state=Delivery.State.ACCEPTED).count())
+
+
+def _weigh_complaints(batch: Batch) -> None:
+    shares = {"this batch": complaint_share(batch), "7 days": complaint_share_of_week()}
+    for of_what, share in shares.items():
+        if share.alarms():
+            log.error(
+                "many complaints",
+                batch=batch.pk,
+                of=of_what,
+                complaints=share.complaints,
+                accepted=share.accepted,
+            )
+    _hold(
+        batch,
+        (
+            f"{share.complaints} complaints in {share.accepted} accepted ({of_what})"
+            for of_what, share in shares.items()
+            if share.pauses()
+        ),
+    )
+
+
+def _weigh_refusals(batch: Batch) -> None:
+    refusals = Delivery.objects.filter(batch=batch, bounce=Bounce.POLICY).count()
+    log.error("refused for policy", batch=batch.pk, refusals=refusals)
+    if refusals >= POLICY_REFUSALS_THAT_PAUSE:
+        _hold(batch, [f"{refusals} receivers refused it for their policy"])
+
+
+def _hold(batch: Batch, reasons: Iterable[str]) -> None:
+    """Pause a batch that still runs; what was claimed meanwhile goes back."""
+    reason = next(iter(reasons), "")
+    if reason and batch.state == Batch.State.RUNNING:
+        pause(batch.pk, reason=reason)
+
+
+def _say(taken: Taken) -> None:
+    facts = {
+        "kind": taken.kind,
+        "status": taken.status,
+        "delivery": taken.delivery_id,
+        "ignored": taken.ignored,
+    }
+    if taken.kind is Kind.UNKNOWN:
+        log.warning("a mail came back that a person must read", **facts)
+    else:
+        log.info("a mail came back", **facts)
