@@ -61,7 +61,7 @@ from tests.tampering import rewritable, tamper, undone
 
 EDITS = 1_000
 # Saved one after the other before anybody looks whether readers got something new.
-TOGETHER = 6
+TOGETHER = 8
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +120,12 @@ def put_in_the_live_row_with_its_digest(site: Site, edited: Revision) -> Faces:
     return [markdown()]
 
 
+def put_live(edited: Revision) -> None:
+    tamper("UPDATE articles_article SET live_revision_id = %s", edited.pk)
+
+
 def named_with_the_signed_digest(site: Site, edited: Revision) -> Faces:
-    publish_unsigned(edited, by=site.edith, reason=REASON)
+    put_live(edited)
     tamper(
         "UPDATE articles_revision SET digest = %s WHERE id = %s",
         site.live.digest,
@@ -131,7 +135,7 @@ def named_with_the_signed_digest(site: Site, edited: Revision) -> Faces:
 
 
 def given_the_others_sign_off(site: Site, edited: Revision) -> Faces:
-    publish_unsigned(edited, by=site.edith, reason=REASON)
+    put_live(edited)
     tamper(
         "UPDATE review_signoff SET (digest, content) = (%s, %s) WHERE id = %s",
         edited.digest,
@@ -175,8 +179,8 @@ def test_m1_a_thousand_edits_move_no_badge(superuser: None) -> None:
     tried: Counter[str] = Counter()
 
     @trying(
-        # About one in six changes nothing or is refused.
-        max_examples=int(1.28 * EDITS / TOGETHER),
+        # More than it takes: about one edit in six changes nothing or is refused.
+        max_examples=2 * EDITS // TOGETHER,
         deadline=None,
         print_blob=True,
         database=None,
@@ -192,6 +196,8 @@ def test_m1_a_thousand_edits_move_no_badge(superuser: None) -> None:
         )
     )
     def try_some(edits: list[tuple[tuple[str, Edit], Any]]) -> None:
+        if tried["edits"] >= EDITS:
+            return
         with undone():
             saved = []
             for (name, change), way in edits:
