@@ -5,7 +5,7 @@ The fixtures lie in a folder named after what they must be taken for.
 
 from pathlib import Path
 from statistics import quantiles
-from time import perf_counter
+from time import thread_time
 from uuid import UUID
 
 import pytest
@@ -193,19 +193,20 @@ HEAD = b"a:\n" * 6800
     ids=lambda raw: f"{raw[:40]!r}",
 )
 def test_a_mail_made_to_be_slow_is_bounded_work(raw: bytes) -> None:
-    before = perf_counter()
+    before = thread_time()
 
     classify(raw)
 
     # Some 70 ms here; unbounded, most of these take minutes.
-    assert perf_counter() - before < 2
+    assert thread_time() - before < 2
 
 
 def test_e5_99_in_100_are_classified_within_50_ms() -> None:
+    """Of the processor's time, since the machine has other work too; under 1 here."""
     took = []
     for raw in RAW * 10:
-        before = perf_counter()
+        before = thread_time()
         classify(raw)
-        took.append(perf_counter() - before)
+        took.append(thread_time() - before)
 
     assert quantiles(took, n=100)[98] < 0.050
