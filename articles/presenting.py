@@ -8,7 +8,6 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
-from markdownify import markdownify
 
 from articles import catalogue
 from articles.content import contents
@@ -108,13 +107,6 @@ def markdown_url(article: Article) -> str:
     if article.kind == Article.Kind.POLICY:
         return ""
     return reverse("articles:markdown", args=[article.slug])
-
-
-def body_as_markdown(body: str) -> str:
-    """The stored body for programs that read Markdown; figures as their alt text."""
-    return str(
-        markdownify(body, heading_style="ATX", bullets="-", strip=["sup"])
-    ).strip()
 
 
 def correction_notes(article: Article) -> list[dict[str, Any]]:

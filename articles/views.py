@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
 from articles import addresses, catalogue, presenting, record
+from articles import markdown as as_markdown
 from articles.models import Article, Picture, Revision, Section
 from ledger import Redaction, is_redacted
 
@@ -58,7 +59,7 @@ def markdown(request: HttpRequest, slug: str) -> HttpResponse:
     if live is None or is_redacted(live):
         return _gone(request, found, live)
     page = presenting.page(found, live)
-    page["body"] = presenting.body_as_markdown(live.content["body"])
+    page["body"] = as_markdown.body(live.content["body"])
     return render(
         request,
         "articles/article.md",

@@ -1,7 +1,7 @@
 from django import template
 from django.urls import reverse
 
-from articles import catalogue
+from articles import catalogue, markdown
 from articles.models import Section
 
 register = template.Library()
@@ -22,3 +22,9 @@ def section_nav() -> dict[str, object]:
 def policy_links() -> dict[str, object]:
     """The policies that are published: a footer never leads to a missing page."""
     return {"policies": catalogue.policies()}
+
+
+@register.filter
+def markdown_text(text: str) -> str:
+    """One line of plain text that stays text in Markdown."""
+    return markdown.escaped(text.strip())
