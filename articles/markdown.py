@@ -35,7 +35,7 @@ def body(html: str) -> str:
     return re.sub(f"{_CITED}(?=[(:])", r"\\", written).replace(_CITED, "")
 
 
-class _Writer(MarkdownConverter):  # type: ignore[misc]
+class _Writer(MarkdownConverter):
     """Knows the elements of cleaning.TAGS, no others."""
 
     class Options:
@@ -46,14 +46,10 @@ class _Writer(MarkdownConverter):  # type: ignore[misc]
         return escaped(text)
 
     def convert_strong(self, el: Any, text: str, parent_tags: set[str]) -> str:
-        if _touches_words(el):
-            return f"<strong>{text}</strong>"
-        return str(super().convert_strong(el, text, parent_tags))
+        return f"**{text}**" if _is_plain(el, text) else f"<strong>{text}</strong>"
 
     def convert_em(self, el: Any, text: str, parent_tags: set[str]) -> str:
-        if _touches_words(el):
-            return f"<em>{text}</em>"
-        return str(super().convert_em(el, text, parent_tags))
+        return f"*{text}*" if _is_plain(el, text) else f"<em>{text}</em>"
 
     def convert_sup(self, el: Any, text: str, parent_tags: set[str]) -> str:
         if "citation" in el.get("class", ()):
@@ -90,8 +86,14 @@ class _Writer(MarkdownConverter):  # type: ignore[misc]
         return f"\n\n{text.strip()}\n\n"
 
 
-def _touches_words(el: Any) -> bool:
-    """Whether asterisks might not be read as emphasis here: **(5 mg)**now."""
-    before, after = str(el.previous_sibling or " "), str(el.next_sibling or " ")
-    inside = el.get_text()
-    return not (before[-1].isspace() and after[0].isspace()) or not inside[:1].isalnum()
+def _is_plain(el: Any, text: str) -> bool:
+    """Whether asterisks are emphasis here for sure; in **(5 mg)**now they are not."""
+    return _ends_well(text[:1], el.previous_sibling) and _ends_well(
+        text[-1:], el.next_sibling
+    )
+
+
+def _ends_well(edge: str, beside: Any) -> bool:
+    if edge.isalnum():
+        return beside is None or beside.name not in ("strong", "em")
+    return bool(edge.strip()) and (beside is None or not str(beside).strip())

@@ -30,6 +30,7 @@ GOLDEN = [
     ("<p>&lt;b&gt; and &amp;lt; and 1 &lt; 2</p>", r"\<b> and \&lt; and 1 \< 2"),
     ("<p>- 5<br>1. x</p>", "\\- 5\\\n1\\. x"),
     ("<p><strong>(5 mg)</strong>now</p>", "<strong>(5 mg)</strong>now"),
+    ("<p>Take <strong>5 mg</strong>.</p>", "Take **5 mg**."),
     (
         '<p>Stop!<a href="https://nhs.uk/a_(b)">Go</a></p>',
         r"Stop\![Go](https://nhs.uk/a_%28b%29)",
