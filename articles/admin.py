@@ -60,6 +60,18 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]
             )
         return slug
 
+    def clean_read_next(self) -> list[str]:
+        slugs: list[str] = self.cleaned_data["read_next"]
+        known = set(
+            Article.objects.filter(slug__in=slugs).values_list("slug", flat=True)
+        )
+        if unknown := [one for one in slugs if one not in known]:
+            raise forms.ValidationError(
+                f"There is no article at {', '.join(unknown)}. Write addresses as in "
+                "eyelid-twitch."
+            )
+        return slugs
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         is_policy = data.get("kind", self.instance.kind) == Article.Kind.POLICY

@@ -15,17 +15,23 @@ from review.diffing import compare
 from review.forms import VerdictForm, verdict_given
 from review.models import Clinician, ReviewRequest, SignOff
 from review.signing import Refused, answer
-from review.workbench import ReadOnlyDesk, admin_url, posted
+from review.workbench import ChangesOnly, ReadOnlyDesk, admin_url, posted
 
 MOST_TOGETHER = 50
 
 
 @admin.register(Clinician)
-class ClinicianAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ClinicianAdmin(ChangesOnly):
     list_display = ["name", "credentials", "credential_expires_at"]
     raw_id_fields = ["user"]
     readonly_fields = ["demonstration"]
     actions = None
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Clinician | None = None
+    ) -> list[str]:
+        """One account for good: with another one they could sign their own texts."""
+        return [*self.readonly_fields, *(["user"] if obj else [])]
 
     def delete_view(
         self,

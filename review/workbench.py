@@ -95,7 +95,24 @@ def admin_url(obj: Any) -> str:
     return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[obj.pk])
 
 
-class DeskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ChangesOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Writes the fields that a person changed.
+
+    The others may have changed meanwhile: an article whose section is set must not
+    come back on the site after somebody withdrew it.
+    """
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        if not change:
+            obj.save()
+            return
+        columns = {field.name for field in obj._meta.concrete_fields}
+        obj.save(update_fields=columns.intersection(form.changed_data))
+
+
+class DeskAdmin(ChangesOnly):
     """Shows an object's facts and a button for each of `verbs` that fits.
 
     Nothing is deleted here, in a list or one by one, unless an admin says so itself.
