@@ -11,7 +11,7 @@ from markdownify import MarkdownConverter
 
 _MARKS = re.compile(r"[\\`*_\[\]<~|#@]|&(?=#?\w+;)|://|\bwww\.|!$", re.IGNORECASE)
 # Where a line starts, these would begin a list, a quotation, a rule or a heading.
-_STARTS = re.compile(r"^(\s*)(\d{0,9})(>|[-+=.)](?=[-=\s]|$))")
+_STARTS = re.compile(r"^(\s*)(\d{0,9})(>|([-+=]|(?<=\d)[.)])(?=[-=\s]|$))")
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _IN_A_LINK = re.compile(r"[()<>\\\"|`]|&(?=#?\w+;)")
 # Stands after a citation, which could be read as one link with what follows; no stored
