@@ -6,15 +6,20 @@ import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery, Value
+from django.db.models import F, Func, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Concat, Now
 from django.urls import reverse
 from django.utils import timezone
 
-from ledger import Attested, is_redacted
+from ledger import Attested
 from review import digest_of_stored, state_of
 
 HEXADECIMAL = r"^[0-9a-f]{64}$"
+# What a text is made of, as PostgreSQL and as Python call the kind of it.
+PARTS: dict[str, tuple[str, type]] = {
+    **dict.fromkeys(("title", "summary", "body"), ("string", str)),
+    **dict.fromkeys(("key_points", "care_cards", "references"), ("array", list)),
+}
 
 
 def _subject(pk: str) -> Concat:
@@ -40,10 +45,24 @@ class Section(models.Model):
 
 class ArticleQuerySet(models.QuerySet["Article"]):
     def published(self, at: datetime | None = None) -> Self:
-        """Articles readers may see at `at` (aware; now by default)."""
+        """Articles readers may see at `at` (aware; now by default).
+
+        One whose live row is another article's, or lost a part of the text, is none.
+        """
         now = at or timezone.now()
-        return self.filter(live_revision__isnull=False, published_at__lte=now).exclude(
-            live_revision__content__has_key="redacted"
+        kinds = {
+            f"_{part}": Func(
+                F(f"live_revision__content__{part}"),
+                function="jsonb_typeof",
+                output_field=models.TextField(),
+            )
+            for part in PARTS
+        }
+        own = self.filter(live_revision__article=F("pk"), published_at__lte=now)
+        return (
+            own.exclude(live_revision__content__has_key="redacted")
+            .alias(**kinds)
+            .filter(**{f"_{part}": kind for part, (kind, _) in PARTS.items()})
         )
 
     def with_standing(self, at: datetime | None = None) -> Self:
@@ -166,7 +185,8 @@ class Article(models.Model):
 
     def is_published(self, at: datetime | None = None) -> bool:
         """`ArticleQuerySet.published`, asked of one article."""
-        if self.live_revision is None or is_redacted(self.live_revision):
+        live = self.live_revision
+        if live is None or live.article_id != self.pk or not live.is_whole():
             return False
         return self.published_at is not None and self.published_at <= (
             at or timezone.now()
@@ -221,6 +241,10 @@ class Revision(Attested):
             models.UniqueConstraint(
                 fields=["article", "number"], name="articles_revision_numbered"
             ),
+            # What an article's live revision refers to, both at once.
+            models.UniqueConstraint(
+                fields=["article", "id"], name="articles_revision_as_referred_to"
+            ),
             models.CheckConstraint(
                 condition=Q(digest__regex=HEXADECIMAL),
                 name="articles_revision_digest_is_hexadecimal",
@@ -232,7 +256,19 @@ class Revision(Attested):
 
     @property
     def title(self) -> str:
-        return str(self.content.get("title", "(redacted)"))
+        found = self.content if isinstance(self.content, dict) else {}
+        return str(found.get("title", "(redacted)"))
+
+    def is_whole(self) -> bool:
+        """Whether there is a text to show: not redacted, and no part of it lost."""
+        return (
+            isinstance(self.content, dict)
+            and "redacted" not in self.content
+            and all(
+                isinstance(self.content.get(part), kind)
+                for part, (_, kind) in PARTS.items()
+            )
+        )
 
     def get_admin_url(self) -> str:
         """Where the text is worked on."""
