@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from articles import desk, editing, permissions, pictures, presenting
 from articles.content import BadContent, checked
 from articles.encoding import BadPicture
-from articles.forms import UploadForm, Writing
+from articles.forms import IS_ADDRESS, UploadForm, Writing
 from articles.models import (
     Article,
     Draft,
@@ -27,7 +27,15 @@ from articles.models import (
 )
 from articles.refusals import Refused
 from ledger import ReadOnlyAdmin, is_redacted
-from review import DeskAdmin, ReadOnlyDesk, State, admin_url, compare, posted
+from review import (
+    DeskAdmin,
+    ReadOnlyDesk,
+    State,
+    admin_url,
+    compare,
+    posted,
+    read_pk,
+)
 
 KIND_IS_FIXED = "An article keeps the kind it was made with. Make another article."
 
@@ -54,6 +62,7 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]
+        IS_ADDRESS(slug)
         if FormerSlug.objects.filter(slug=slug).exists():
             raise forms.ValidationError(
                 "This address belonged to another article and leads there for ever."
@@ -299,7 +308,7 @@ class DraftAdmin(DeskAdmin):
     ) -> HttpResponse:
         draft = get_object_or_404(
             Draft.objects.select_related("article", "editor", "based_on"),
-            pk=int(object_id) if object_id.isdecimal() else None,
+            pk=read_pk(object_id),
         )
         if not self.has_change_permission(request, draft):
             raise PermissionDenied

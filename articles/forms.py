@@ -4,13 +4,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
+from django.core.validators import RegexValidator
 from django.http import QueryDict
+from django.utils import timezone
 
 from articles.content import CARE_LEVELS
 from articles.editing import Written
 from articles.models import Article, Draft
 from review import Clinician
 
+IS_ADDRESS = RegexValidator(
+    r"\A[a-z0-9]+(?:-[a-z0-9]+)*\Z",
+    "Write small letters, digits and single hyphens, as in eyelid-twitch.",
+)
 WIDE = {"class": "vLargeTextField"}
 BODY_HELP = (
     "HTML with h2 and h3 headings, paragraphs, lists, tables and figures. A citation "
@@ -81,10 +87,13 @@ class CareCardForm(forms.Form):
         required=False, widget=forms.TextInput({"class": "vTextField"})
     )
     cites = forms.RegexField(
-        r"^[0-9, ]*$",
+        r"^[ ,]*(?:[1-9][0-9]{0,2}(?:[ ,]+|$)){0,20}$",
         required=False,
         help_text="Numbers of references, with commas.",
-        error_messages={"invalid": "Write numbers with commas between them: 1, 3."},
+        error_messages={
+            "invalid": "Write numbers with commas between them: 1, 3. A card cites at "
+            "most 20 references."
+        },
     )
 
     def content(self) -> dict[str, Any]:
@@ -99,7 +108,7 @@ class CareCardForm(forms.Form):
 
 
 class ReferenceForm(forms.Form):
-    number = forms.IntegerField(required=False, min_value=1)
+    number = forms.IntegerField(required=False, min_value=1, max_value=999)
     publisher = forms.CharField(required=False)
     title = forms.CharField(
         required=False, widget=forms.TextInput({"class": "vTextField"})
@@ -219,8 +228,11 @@ class NoteForm(forms.Form):
 
 
 class AddressForm(forms.Form):
-    slug = forms.SlugField(
-        label="New address", help_text="Small letters and hyphens, as in eyelid-twitch."
+    slug = forms.CharField(
+        label="New address",
+        max_length=50,
+        validators=[IS_ADDRESS],
+        help_text="Small letters and hyphens, as in eyelid-twitch.",
     )
 
 
@@ -258,7 +270,12 @@ class ScheduleForm(forms.Form):
 
     def clean_planned_for(self) -> datetime | None:
         planned: datetime | None = self.cleaned_data["planned_for"]
-        return planned.astimezone(UTC) if planned else None
+        if planned is None:
+            return None
+        # Far from both ends of the calendar, where no date can be reckoned from.
+        if not timezone.now().year - 1 <= planned.year <= timezone.now().year + 10:
+            raise forms.ValidationError("Choose a minute within the next ten years.")
+        return planned.astimezone(UTC)
 
 
 class UploadForm(forms.Form):

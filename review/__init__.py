@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from review.workbench import Verb as Verb
     from review.workbench import admin_url as admin_url
     from review.workbench import posted as posted
+    from review.workbench import read_pk as read_pk
 
 _DOOR = {
     "canonical": "content",
@@ -61,6 +62,7 @@ _DOOR = {
     "Verb": "workbench",
     "admin_url": "workbench",
     "posted": "workbench",
+    "read_pk": "workbench",
 }
 __all__ = sorted(_DOOR)
 

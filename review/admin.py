@@ -15,7 +15,7 @@ from review.diffing import compare
 from review.forms import VerdictForm, verdict_given
 from review.models import Clinician, ReviewRequest, SignOff
 from review.signing import Refused, answer
-from review.workbench import ChangesOnly, ReadOnlyDesk, admin_url, posted
+from review.workbench import ChangesOnly, ReadOnlyDesk, admin_url, posted, read_pk
 
 MOST_TOGETHER = 50
 
@@ -131,7 +131,8 @@ class ReviewRequestAdmin(ReadOnlyDesk):
         clinician = desk.clinician_of(request.user)
         if clinician is None or not request.user.has_perm("review.sign"):
             raise PermissionDenied
-        ids = [one for one in request.GET.getlist("id") if one.isdecimal()]
+        asked = [read_pk(one) for one in request.GET.getlist("id")]
+        ids = [one for one in asked if one is not None]
         waiting = ReviewRequest.objects.for_clinician(clinician).filter(
             pk__in=ids[:MOST_TOGETHER]
         )
@@ -169,7 +170,7 @@ class ReviewRequestAdmin(ReadOnlyDesk):
         for tick in ticked:
             pk, _, shown = tick.partition("-")
             waiting = ReviewRequest.objects.for_clinician(clinician)
-            one = waiting.filter(pk=int(pk) if pk.isdecimal() else 0).first()
+            one = waiting.filter(pk=read_pk(pk) or 0).first()
             if one is None:
                 messages.error(request, "One text is answered, or a colleague has it.")
                 continue

@@ -4,6 +4,7 @@ GET shows what will happen and asks for what is needed, POST does it. Whether so
 may is asked in one place, by the list of buttons and by the page itself.
 """
 
+import re
 from typing import Any, ClassVar
 
 from django import forms
@@ -20,6 +21,9 @@ from django.http import (
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+
+# Within PostgreSQL's bigint.
+_PK = re.compile(r"[0-9]{1,18}")
 
 
 class Verb:
@@ -88,6 +92,11 @@ class Verb:
 def posted(request: HttpRequest) -> QueryDict | None:
     """What binds a form: an empty POST too is an answer."""
     return request.POST if request.method == "POST" else None
+
+
+def read_pk(text: str) -> int | None:
+    """The id that `text` names, or None: what a browser sends can be any length."""
+    return int(text) if _PK.fullmatch(text) else None
 
 
 def admin_url(obj: Any) -> str:

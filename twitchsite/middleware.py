@@ -62,6 +62,18 @@ def _length(request: HttpRequest) -> int:
     return int(told) if told.isdecimal() else 0
 
 
+class ReadableQuery:
+    """Refuses a NUL in the query: PostgreSQL's texts hold none, and nobody types it."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            return render(request, "400.html", status=400)
+        return self.get_response(request)
+
+
 def comes_from_elsewhere(request: HttpRequest) -> bool:
     """Whether a browser says that another site sent this request.
 

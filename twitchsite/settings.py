@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "twitchsite.middleware.BodyLimit",
+    "twitchsite.middleware.ReadableQuery",
     "twitchsite.middleware.SameOriginGuard",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
