@@ -7,6 +7,7 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from articles import addresses, catalogue, presenting, record
@@ -38,7 +39,7 @@ def policy(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _page(request: HttpRequest, among: QuerySet[Article], slug: str) -> HttpResponse:
     """The live text; where it went, or why it is gone; else 404."""
-    found = _find(among, slug)
+    found = _find(request, among, slug)
     if isinstance(found, HttpResponse):
         return found
     live = found.live_revision
@@ -52,7 +53,7 @@ def _page(request: HttpRequest, among: QuerySet[Article], slug: str) -> HttpResp
 @require_safe
 def markdown(request: HttpRequest, slug: str) -> HttpResponse:
     """The same text for programs that read Markdown."""
-    found = _find(Article.objects.medical(), slug)
+    found = _find(request, Article.objects.medical(), slug)
     if isinstance(found, HttpResponse):
         return found
     live = found.live_revision
@@ -68,7 +69,9 @@ def markdown(request: HttpRequest, slug: str) -> HttpResponse:
     )
 
 
-def _find(among: QuerySet[Article], slug: str) -> Article | HttpResponse:
+def _find(
+    request: HttpRequest, among: QuerySet[Article], slug: str
+) -> Article | HttpResponse:
     """A published or withdrawn article, or where it moved to. Raises Http404."""
     found = (
         among.select_related(
@@ -78,16 +81,30 @@ def _find(among: QuerySet[Article], slug: str) -> Article | HttpResponse:
         .first()
     )
     if found is None:
-        moved = addresses.moved_to(slug)
-        if moved is None:
-            raise Http404
-        return HttpResponsePermanentRedirect(moved.get_absolute_url())
+        return _moved(request, among, slug)
     if found.replaced_by and found.replaced_by.is_published():
         # Not for ever: a withdrawn article may come back.
         return HttpResponseRedirect(found.replaced_by.get_absolute_url())
     if not (found.is_published() or found.withdrawn_at or _is_blanked(found)):
         raise Http404
     return found
+
+
+def _moved(
+    request: HttpRequest, among: QuerySet[Article], slug: str
+) -> HttpResponsePermanentRedirect:
+    """The same page of the same article, at the address that it has now.
+
+    Raises Http404, also for one that never was on the site: an address can say a lot.
+    """
+    moved = addresses.moved_to(slug)
+    if moved is None or not among.filter(pk=moved.pk).exists():
+        raise Http404
+    place = request.resolver_match
+    if place is None or moved.first_published_at is None:
+        raise Http404
+    same = reverse(place.view_name, kwargs={**place.kwargs, "slug": moved.slug})
+    return HttpResponsePermanentRedirect(same)
 
 
 def _is_blanked(found: Article) -> bool:
@@ -105,7 +122,9 @@ def _gone(request: HttpRequest, found: Article, live: Revision | None) -> HttpRe
 @require_safe
 def review_record(request: HttpRequest, slug: str) -> HttpResponse:
     """Who signed what, when, and the digest that anybody can compute."""
-    found = _on_record(slug)
+    found = _on_record(request, slug)
+    if isinstance(found, HttpResponse):
+        return found
     live = found.live_revision
     context = {
         "page": _named(found),
@@ -121,7 +140,10 @@ def review_record(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def signed_text(request: HttpRequest, slug: str, digest: str) -> HttpResponse:
     """The canonical bytes that were signed: their SHA-256 is in the address."""
-    text = record.signed_text(_on_record(slug), digest)
+    found = _on_record(request, slug)
+    if isinstance(found, HttpResponse):
+        return found
+    text = record.signed_text(found, digest)
     if text is None:
         raise Http404
     return HttpResponse(text, content_type="application/json")
@@ -129,7 +151,9 @@ def signed_text(request: HttpRequest, slug: str, digest: str) -> HttpResponse:
 
 @require_safe
 def signed_changes(request: HttpRequest, slug: str, digest: str) -> HttpResponse:
-    found = _on_record(slug)
+    found = _on_record(request, slug)
+    if isinstance(found, HttpResponse):
+        return found
     pair = record.changes(found, digest)
     if pair is None:
         raise Http404
@@ -144,10 +168,12 @@ def signed_changes(request: HttpRequest, slug: str, digest: str) -> HttpResponse
     return render(request, "articles/signed_changes.html", context)
 
 
-def _on_record(slug: str) -> Article:
-    """An article that is on the site or once was. Raises Http404."""
+def _on_record(request: HttpRequest, slug: str) -> Article | HttpResponse:
+    """An article that is on the site or once was, or where it moved. Raises Http404."""
     among = Article.objects.medical().select_related("section", "live_revision")
-    found = get_object_or_404(among, slug=slug)
+    found = among.filter(slug=slug).first()
+    if found is None:
+        return _moved(request, among, slug)
     if not record.published_digests(found):
         raise Http404
     return found

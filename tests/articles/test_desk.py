@@ -432,5 +432,28 @@ def test_an_old_address_leads_to_the_new_one(desk: Client) -> None:
 
     desk.post(move, {"slug": "twitches"})
 
-    answer = Client(headers=HTTPS).get("/articles/muscle-twitching/")
-    assert (answer.status_code, answer["Location"]) == (301, "/articles/twitches/")
+    reader = Client(headers=HTTPS)
+    digest = revision.digest
+    for page in (
+        "/",
+        ".md",
+        "/review/",
+        f"/review/{digest}.json",
+        f"/review/{digest}/",
+    ):
+        answer = reader.get(f"/articles/muscle-twitching{page}")
+        assert answer.status_code == 301
+        assert answer["Location"] == f"/articles/twitches{page}"
+
+
+def test_an_article_that_never_was_on_the_site_tells_nobody_where_it_moved(
+    desk: Client,
+) -> None:
+    article = make_article()
+    move = reverse("admin:articles_article_verb", args=[article.pk, "move"])
+    desk.post(move, {"slug": "a-drug-that-failed"})
+
+    reader = Client(headers=HTTPS)
+    for page in ("/", ".md", "/review/"):
+        answer = reader.get(f"/articles/muscle-twitching{page}")
+        assert answer.status_code == 404
