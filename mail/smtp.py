@@ -273,8 +273,13 @@ def _fate(code: int) -> Fate:
 
 
 def _names_no_mailbox(code: int, reply: bytes) -> bool:
-    """RFC 3463 5.1.x; the free text never decides."""
-    return code in (550, 553) and reply.lstrip().startswith(b"5.1.")
+    """RFC 3463 5.1.x, but not 5.1.7 and 5.1.8, which blame the sender's address.
+
+    The free text never decides.
+    """
+    status = reply.split(maxsplit=1)[0] if reply.strip() else b""
+    blames_sender = status in (b"5.1.7", b"5.1.8")
+    return code in (550, 553) and status.startswith(b"5.1.") and not blames_sender
 
 
 def _text(code: int, reply: bytes) -> str:

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 
-from ledger import is_redacted
+from ledger import TakenAway, is_redacted
 from newsletter import composing, permissions
 from newsletter.composing import BadTip
 from newsletter.models import HealthTip, TipRevision
@@ -84,7 +84,7 @@ class Revise(Verb):
         "approved exactly that text."
     )
     button = "Save as a revision"
-    refusals = (BadTip,)
+    refusals = (BadTip, TakenAway)
 
     def allowed(self, user: User, obj: HealthTip) -> bool:
         return permissions.may_revise(user)

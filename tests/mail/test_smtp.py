@@ -194,6 +194,15 @@ def test_s4_only_an_enhanced_5_1_code_says_that_a_mailbox_is_gone() -> None:
     assert (outcome.fate, outcome.no_such_mailbox) == (Fate.REFUSED, True)
 
 
+@pytest.mark.parametrize("status", [b"5.1.7", b"5.1.8", b"5.7.1", b""])
+def test_s4_what_blames_the_sender_suppresses_nobody(status: bytes) -> None:
+    with faulty(rcpt=b"550 " + status + b" 5.1.1 said in words\r\n") as server:
+        outcome = deliver(server)
+
+    assert outcome.fate is Fate.REFUSED
+    assert outcome.no_such_mailbox is (status == b"")
+
+
 def test_no_mail_leaves_when_promised_tls_is_missing() -> None:
     with faulty() as server, pytest.raises(Exception, match="STARTTLS"):  # noqa: SIM117
         with conversation(server.port, tls="starttls"):
