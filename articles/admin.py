@@ -37,6 +37,11 @@ from review import (
     read_pk,
 )
 
+FURNITURE = "Section, other names, codes, what to read next"
+HALF_A_PAGE = (
+    "This page arrived without some of its parts, so it was not kept. Copy what you "
+    "typed, open the draft again and put it in."
+)
 KIND_IS_FIXED = "An article keeps the kind it was made with. Make another article."
 
 
@@ -142,6 +147,16 @@ class ArticleAdmin(DeskAdmin):
     ) -> bool:
         return super().has_view_permission(request, None)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Article | None = None) -> Any:
+        """Where the article stands comes first; what is around the text is folded."""
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        fields = self.get_fields(request, obj)
+        return [(FURNITURE, {"fields": fields, "classes": ["collapse"]})]
+
+    def view_on_site(self, obj: Article) -> str | None:
+        return obj.get_absolute_url() if obj.is_published() else None
+
     def get_readonly_fields(
         self, request: HttpRequest, obj: Article | None = None
     ) -> list[str]:
@@ -180,6 +195,8 @@ class ArticleAdmin(DeskAdmin):
     def facts(self, request: HttpRequest, obj: Article) -> dict[str, Any]:
         revisions = obj.revisions.select_related("created_by").order_by("-number")
         return {
+            "title": desk.title_of(obj),
+            "subtitle": obj.slug,
             "revisions": [
                 {
                     "row": one,
@@ -198,6 +215,7 @@ class ArticleAdmin(DeskAdmin):
                 for one in obj.drafts.select_related("editor")
             ],
             "waiting": desk.waiting(obj),
+            "standing": desk.state_words(obj),
             "history": obj.events.select_related("by", "revision"),
             "public_url": obj.get_absolute_url() if obj.is_published() else "",
         }
@@ -257,7 +275,7 @@ class RevisionAdmin(ReadOnlyDesk):
         return {
             "before": shown,
             "difference": compare(shown.content if shown else None, obj.content),
-            "preview_url": reverse("admin:articles_revision_preview", args=[obj.pk]),
+            "preview_url": obj.get_preview_url(),
             "article_url": admin_url(article),
             "is_live": article.live_revision_id == obj.pk,
             "newest": newest if newest and newest.pk != obj.pk else None,
@@ -332,7 +350,9 @@ class DraftAdmin(DeskAdmin):
             except Refused as refusal:
                 problems = [str(refusal)]
             if "_autosave" in request.POST:
-                return JsonResponse({"problems": problems or ["Not kept."]}, status=409)
+                said = problems or writing_complaints(writing)
+                return JsonResponse({"problems": said}, status=409)
+            problems = problems or missing_parts(writing)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Writing: {draft.article}",
@@ -439,6 +459,25 @@ class DraftAdmin(DeskAdmin):
         )
         page = presenting.page(draft.article, unsaved, preview=True)
         return render(request, "articles/article.html", {"page": page})
+
+
+def missing_parts(writing: Writing) -> list[str]:
+    """A browser that was cut off sends half a page."""
+    parts = (writing.care_cards, writing.references)
+    if any(part.is_bound and part.non_form_errors() for part in parts):
+        return [HALF_A_PAGE]
+    return []
+
+
+def writing_complaints(writing: Writing) -> list[str]:
+    """What is wrong with the fields, in sentences."""
+    forms_ = [writing.form, *writing.care_cards, *writing.references]
+    return missing_parts(writing) or [
+        f"{one[name].label}: {error}"
+        for one in forms_
+        for name, errors in one.errors.items()
+        for error in errors
+    ]
 
 
 @admin.register(Picture)

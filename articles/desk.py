@@ -41,6 +41,9 @@ class ArticleVerb(Verb):
     def allowed(self, user: User, obj: Article) -> bool:
         return permissions.may_publish(user, obj)
 
+    def named(self, obj: Article) -> str:
+        return title_of(obj)
+
 
 class Write(ArticleVerb):
     name = "write"
@@ -149,6 +152,9 @@ class RevisionVerb(Verb):
     def allowed(self, user: User, obj: Revision) -> bool:
         return permissions.may_publish(user, obj.article)
 
+    def named(self, obj: Revision) -> str:
+        return f"{obj.title}, revision {obj.number}"
+
 
 class Submit(RevisionVerb):
     name = "submit"
@@ -233,6 +239,24 @@ class BringBack(RevisionVerb):
 
     def next_url(self, obj: Revision) -> str:
         return writing_url(obj.article)
+
+
+def title_of(article: Article) -> str:
+    """Of the live text, else of the newest one; its address before there is one."""
+    shown = article.live_revision or editing.newest_revision(article)
+    return shown.title if shown else article.slug
+
+
+def state_words(article: Article) -> str:
+    """Where the article stands, in a sentence."""
+    live = article.live_revision
+    if live is None:
+        return "Off the site." if article.withdrawn_at else "Never published."
+    if article.kind == Article.Kind.POLICY:
+        return f"On the site: revision {live.number}."
+    words = standing_words(live)
+    review = f"{words[0].lower()}{words[1:]}"
+    return f"On the site: revision {live.number}. Its review: {review}."
 
 
 def standing_words(revision: Revision) -> str:

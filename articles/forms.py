@@ -1,7 +1,9 @@
 """What an editor fills in, and what it means as an article's content."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import normalize
 
 from django import forms
 from django.core.validators import RegexValidator
@@ -16,6 +18,9 @@ from review import Clinician
 IS_ADDRESS = RegexValidator(
     r"\A[a-z0-9]+(?:-[a-z0-9]+)*\Z",
     "Write small letters, digits and single hyphens, as in eyelid-twitch.",
+)
+CLAIMS = re.compile(
+    r"review|medically|approv|endors|verified|fact.?check|signed.?off", re.IGNORECASE
 )
 WIDE = {"class": "vLargeTextField"}
 BODY_HELP = (
@@ -67,6 +72,15 @@ class WritingForm(forms.Form):
     # What the person looked at when they typed: the newest revision, the kept draft.
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
     version = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def clean_byline(self) -> str:
+        byline: str = self.cleaned_data["byline"]
+        if CLAIMS.search(normalize("NFKC", byline)):
+            raise forms.ValidationError(
+                "The byline says who wrote the text. That it is reviewed is said by a "
+                "clinician’s signature alone: leave it out here."
+            )
+        return byline
 
 
 class CareCardForm(forms.Form):

@@ -274,6 +274,10 @@ class Revision(Attested):
         """Where the text is worked on."""
         return reverse("admin:articles_revision_change", args=[self.pk])
 
+    def get_preview_url(self) -> str:
+        """Where colleagues see it as a page."""
+        return reverse("admin:articles_revision_preview", args=[self.pk])
+
     def text_digest(self) -> str:
         """Of the text as it stands in the row: what a page prints, and so believes."""
         return digest_of_stored(self.content)

@@ -156,6 +156,7 @@ def _go_live(
             subject=article.subject,
             title=revision.title,
             url=revision.get_admin_url(),
+            preview_url=revision.get_preview_url(),
             authors=revision.author_ids,
         )
 

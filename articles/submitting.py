@@ -33,6 +33,7 @@ def submit(
             subject=revision.article.subject,
             title=revision.title,
             url=revision.get_admin_url(),
+            preview_url=revision.get_preview_url(),
             authors=revision.author_ids,
             by=by,
             assignee=assignee,

@@ -205,9 +205,7 @@ class SignOffAdmin(ReadOnlyDesk):
 
     @admin.display(description="text")
     def name(self, sign_off: SignOff) -> str:
-        content = sign_off.content
-        title = content.get("title") or content.get("subject")
-        return str(title or "(removed for a lawful reason)")
+        return desk.title_of(sign_off)
 
     def facts(self, request: HttpRequest, obj: SignOff) -> dict[str, Any]:
         if is_redacted(obj):

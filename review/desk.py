@@ -61,6 +61,13 @@ def may_assign(user: User, request: ReviewRequest) -> bool:
     )
 
 
+def title_of(sign_off: SignOff) -> str:
+    """An article's title, a tip's subject."""
+    content = sign_off.content
+    title = content.get("title") or content.get("subject")
+    return str(title or "(removed for a lawful reason)")
+
+
 def last_approved(request: ReviewRequest) -> SignOff | None:
     """The newest approval of another text of the subject that still counts.
 
@@ -201,6 +208,9 @@ class Retract(Verb):
             and clinician is not None
             and obj.clinician_id == clinician.pk
         )
+
+    def named(self, obj: SignOff) -> str:
+        return title_of(obj)
 
     def possible(self, obj: SignOff) -> bool:
         return obj.verdict == SignOff.Verdict.APPROVED

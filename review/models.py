@@ -179,6 +179,12 @@ class ReviewRequest(models.Model):
     subject = models.CharField(max_length=100, help_text="Such as article:12.")
     title = models.CharField(max_length=200)
     url = models.CharField(max_length=300, help_text="Where the text is worked on.")
+    preview_url = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        help_text="Where it stands as the page that readers would get.",
+    )
     content = models.JSONField()
     digest = models.CharField(max_length=64)
     author_ids = ArrayField(models.BigIntegerField())
@@ -248,6 +254,7 @@ class TextInUse(models.Model):
     subject = models.CharField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
     url = models.CharField(max_length=300)
+    preview_url = models.CharField(max_length=300, blank=True, default="")
     content = models.JSONField()
     digest = models.CharField(max_length=64)
     author_ids = ArrayField(models.BigIntegerField())

@@ -72,6 +72,7 @@ def _renewal(text: TextInUse, last: SignOff, now: datetime) -> ReviewRequest:
         subject=text.subject,
         title=text.title,
         url=text.url,
+        preview_url=text.preview_url,
         authors=text.author_ids,
         assignee=_still_fit(text, last.clinician, now),
         due_on=last.valid_until.date(),

@@ -26,6 +26,7 @@ def request(
     due_on: date | None = None,
     note: str = "",
     newer_text_at: datetime | None = None,
+    preview_url: str = "",
     tell: bool = True,
 ) -> ReviewRequest:
     """Ask for a verdict on exactly this content; the assignee gets a mail (`tell`).
@@ -44,6 +45,7 @@ def request(
         defaults={
             "title": title,
             "url": url,
+            "preview_url": preview_url,
             "content": content,
             "author_ids": authors,
             "note": note,
@@ -122,7 +124,13 @@ def note_newer_text(
 
 
 def put_in_use(
-    content: Content, *, subject: str, title: str, url: str, authors: list[int]
+    content: Content,
+    *,
+    subject: str,
+    title: str,
+    url: str,
+    authors: list[int],
+    preview_url: str = "",
 ) -> None:
     """Readers get this text from now on: reminders look after its review.
 
@@ -133,6 +141,7 @@ def put_in_use(
         defaults={
             "title": title,
             "url": url,
+            "preview_url": preview_url,
             "content": content,
             "digest": digest(content),
             "author_ids": authors,

@@ -46,6 +46,10 @@ class Verb:
         """Whether `user` may do this to `obj` as it is now."""
         raise NotImplementedError
 
+    def named(self, obj: Any) -> str:
+        """What the person calls the thing that this happens to."""
+        return str(obj)
+
     def possible(self, obj: Any) -> bool:
         """Whether a button makes sense; the verb itself decides for good."""
         return True
@@ -78,7 +82,7 @@ class Verb:
                 return HttpResponseRedirect(self.next_url(obj))
         context = {
             **desk.admin_site.each_context(request),
-            "title": self.label,
+            "title": f"{self.label}: {self.named(obj)}",
             "verb": self,
             "object": obj,
             "opts": desk.opts,

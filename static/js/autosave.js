@@ -5,12 +5,13 @@ const form = document.querySelector("[data-autosave]");
 const state = document.querySelector("[data-autosave-state]");
 const PAUSE_MS = 3000;
 const SIGNED_OUT =
-  "Not kept: you are signed out. Sign in in another window, then press “Keep the draft”. Your text is still here.";
+  "You are signed out, so this is not kept. Copy your text, or sign in in another window and press “Keep the draft”. Your text is still here.";
 const AWAY = "Not kept: the site can’t be reached. Your text is still here.";
 let timer;
 let changed = false;
 // One request at a time: each tells the version that the next one builds on.
 let running = null;
+let signedOut = false;
 
 function filled() {
   const data = new URLSearchParams(new FormData(form));
@@ -24,6 +25,7 @@ async function send() {
     const answer = await fetch(form.action, { method: "POST", body: filled() });
     if (answer.redirected || answer.status === 403) {
       changed = true;
+      signedOut = true;
       state.textContent = SIGNED_OUT;
       return;
     }
@@ -52,12 +54,35 @@ form.addEventListener("input", () => {
   clearTimeout(timer);
   timer = setTimeout(keep, PAUSE_MS);
 });
+// Signing in again makes a new token; with the old one the text would be refused and
+// this page be gone.
+async function signInAgain() {
+  try {
+    const answer = await fetch(form.action);
+    if (!answer.ok || answer.redirected) {
+      state.textContent = SIGNED_OUT;
+      return false;
+    }
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const token = page.querySelector("[data-autosave] [name=csrfmiddlewaretoken]");
+    form.elements.csrfmiddlewaretoken.value = token.value;
+    signedOut = false;
+    return true;
+  } catch {
+    state.textContent = AWAY;
+    return false;
+  }
+}
+
 form.addEventListener("submit", (event) => {
   clearTimeout(timer);
+  const button = event.submitter;
   if (running) {
-    const button = event.submitter;
     event.preventDefault();
     running.then(() => form.requestSubmit(button));
+  } else if (signedOut) {
+    event.preventDefault();
+    signInAgain().then((again) => again && form.requestSubmit(button));
   }
 });
 document.addEventListener("visibilitychange", () => {

@@ -457,3 +457,88 @@ def test_an_article_that_never_was_on_the_site_tells_nobody_where_it_moved(
     for page in ("/", ".md", "/review/"):
         answer = reader.get(f"/articles/muscle-twitching{page}")
         assert answer.status_code == 404
+
+
+def test_the_desk_of_an_article_says_first_where_it_stands(desk: Client) -> None:
+    revision, _ = revise(make_article(), TEXT, by=None)
+    approve(revision)
+    publish(revision)
+    url = reverse("admin:articles_article_change", args=[revision.article_id])
+
+    page = desk.get(url).content.decode()
+
+    assert "<h1>Muscle twitching</h1>" in page
+    assert "On the site: revision 1. Its review: current: Carla Example" in page
+    assert page.index("<h2>Texts</h2>") < page.index('id="id_aliases"')
+
+
+def test_nobody_is_sent_to_a_page_that_is_not_there(desk: Client) -> None:
+    article = make_article()
+    url = reverse("admin:articles_article_change", args=[article.pk])
+    assert "View on site" not in desk.get(url).content.decode()
+
+    revision, _ = revise(article, TEXT, by=None)
+    approve(revision)
+    publish(revision)
+    assert "View on site" in desk.get(url).content.decode()
+
+
+@pytest.mark.parametrize("verb", ["submit", "publish", "schedule"])
+def test_a_verbs_page_names_the_text(desk: Client, verb: str) -> None:
+    revision, _ = revise(make_article(), TEXT, by=None)
+    url = reverse("admin:articles_revision_verb", args=[revision.pk, verb])
+
+    page = desk.get(url).content.decode()
+
+    assert re.search(r"<h1>[\w ]+: Muscle twitching, revision 1</h1>", page)
+
+
+def test_the_clinician_sees_the_text_as_a_page(desk: Client) -> None:
+    doctor = carla()
+    revision, _ = revise(make_article(), TEXT, by=None)
+    submit = reverse("admin:articles_revision_verb", args=[revision.pk, "submit"])
+    desk.post(submit, {"assignee": doctor.pk})
+    waiting = doctor.requests.get()
+    url = reverse("admin:review_reviewrequest_verb", args=[waiting.pk, "answer"])
+    carlas = browser(doctor.user)
+
+    page = carlas.get(url).content.decode()
+
+    link = re.search(r'<a href="([^"]+)">See it as a page, with its pictures', page)
+    assert link is not None
+    assert "<strong>Preview.</strong>" in carlas.get(link[1]).content.decode()
+
+
+@pytest.mark.parametrize(
+    "byline",
+    [
+        *("Prof. X. Medically checked", "MD reviewed", "Approved by the board"),
+        *("Jo; peer-reviewed", "Ｒeviewed"),
+    ],
+)
+def test_a_byline_claims_no_review(desk: Client, byline: str) -> None:
+    url = writing(make_article(), edith())
+
+    page = desk.post(url, filled("_save", byline=byline)).content.decode()
+
+    assert "The byline says who wrote the text" in page
+    assert not Revision.objects.exists()
+
+
+def test_what_can_not_be_kept_while_it_is_typed_says_which_field(desk: Client) -> None:
+    url = writing(make_article(), edith())
+
+    answer = desk.post(url, filled("_autosave", note="x" * 201))
+
+    (problem,) = json.loads(answer.content)["problems"]
+    assert problem.startswith("Note: ")
+
+
+@pytest.mark.parametrize("button", ["_autosave", "_keep"])
+def test_half_a_page_says_so(desk: Client, button: str) -> None:
+    url = writing(make_article(), edith())
+
+    answer = desk.post(url, {"title": "x", "body": "<p>long</p>", button: "1"})
+
+    assert "arrived without some of its parts" in answer.content.decode()
+    assert "long" in (answer.content.decode() + "long" * (button == "_autosave"))
