@@ -3,7 +3,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.template.response import TemplateResponse
@@ -30,6 +30,7 @@ from ledger import ReadOnlyAdmin, is_redacted
 from review import (
     DeskAdmin,
     ReadOnlyDesk,
+    StandingFilter,
     State,
     admin_url,
     compare,
@@ -38,6 +39,11 @@ from review import (
 )
 
 FURNITURE = "Section, other names, codes, what to read next"
+# Standings of a live text that somebody must act on, the gravest first.
+URGENT = (
+    *(State.RETRACTED, State.LAPSED, State.OVERDUE, State.UNSIGNED),
+    *(State.CHANGES_REQUESTED, State.DUE_SOON),
+)
 HALF_A_PAGE = (
     "This page arrived without some of its parts, so it was not kept. Copy what you "
     "typed, open the draft again and put it in."
@@ -94,6 +100,18 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
 
+def _reviewed(**found: Any) -> Q:
+    """Articles whose live text clinicians look after."""
+    is_policy = Q(kind=Article.Kind.POLICY)
+    return Q(live_revision__isnull=False, **found) & ~is_policy
+
+
+class LiveStandingFilter(StandingFilter):
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        found = super().queryset(request, queryset)
+        return found.filter(_reviewed()) if self.value() else found
+
+
 @admin.register(Article)
 class ArticleAdmin(DeskAdmin):
     """One article: where it stands, and everything that can happen to it."""
@@ -107,13 +125,20 @@ class ArticleAdmin(DeskAdmin):
         desk.Withdraw(),
     )
     change_form_template = "admin/articles/article/change_form.html"
-    list_display = ["name", "slug", "kind", "section", "on_the_site", "live_standing"]
-    list_filter = ["kind", "section"]
+    list_display = ["name", "live_standing", "on_the_site", "section"]
+    list_filter = [LiveStandingFilter, "kind", "section"]
     search_fields = ["slug", "aliases"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Article]:
         articles = Article.objects.with_standing().with_newest_title()
-        return articles.select_related("section", "live_revision")
+        urgent = [When(_reviewed(standing=one), then=n) for n, one in enumerate(URGENT)]
+        return articles.select_related("section", "live_revision").annotate(
+            attention=Case(*urgent, default=len(URGENT))
+        )
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """What needs attention first."""
+        return ["attention", "slug"]
 
     @admin.display(description="title", ordering="slug")
     def name(self, article: Any) -> str:
@@ -129,7 +154,7 @@ class ArticleAdmin(DeskAdmin):
             return "never published"
         return f"revision {article.live_revision.number}"
 
-    @admin.display(description="review of the live text", ordering="standing")
+    @admin.display(description="review", ordering="standing")
     def live_standing(self, article: Any) -> str:
         if article.live_revision is None or article.kind == Article.Kind.POLICY:
             return "–"
@@ -193,7 +218,9 @@ class ArticleAdmin(DeskAdmin):
         return super().change_view(request, object_id, form_url, extra_context)
 
     def facts(self, request: HttpRequest, obj: Article) -> dict[str, Any]:
-        revisions = obj.revisions.select_related("created_by").order_by("-number")
+        newest = obj.revisions.select_related("created_by", "article")
+        revisions = list(newest.order_by("-number")[:20])
+        words = desk.standings_words(revisions)
         return {
             "title": desk.title_of(obj),
             "subtitle": obj.slug,
@@ -201,10 +228,10 @@ class ArticleAdmin(DeskAdmin):
                 {
                     "row": one,
                     "url": admin_url(one),
-                    "standing": desk.standing_words(one),
+                    "standing": said,
                     "is_live": one.pk == obj.live_revision_id,
                 }
-                for one in revisions[:20]
+                for one, said in zip(revisions, words, strict=True)
             ],
             "drafts": [
                 {

@@ -1,5 +1,6 @@
 """What can happen to articles, drafts and revisions, each as a page of the admin."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -20,7 +21,7 @@ from articles.forms import (
 from articles.models import Article, Draft, Revision, ScheduledPublication
 from articles.refusals import Refused
 from articles.submitting import submit
-from review import DeskAdmin, Verb, admin_url, posted, standing
+from review import DeskAdmin, Standing, Verb, admin_url, posted, standings
 
 Data = dict[str, Any]
 
@@ -261,7 +262,18 @@ def state_words(article: Article) -> str:
 
 def standing_words(revision: Revision) -> str:
     """The revision's standing as colleagues read it, with its date."""
-    found = standing(revision.article.subject, revision.text_digest())
+    (words,) = standings_words([revision])
+    return words
+
+
+def standings_words(revisions: Sequence[Revision]) -> list[str]:
+    """`standing_words` of each, by one query; needs `article` selected along."""
+    pairs = [(one.article.subject, one.text_digest()) for one in revisions]
+    found = standings(pairs)
+    return [_words(found[pair]) for pair in pairs]
+
+
+def _words(found: Standing) -> str:
     if found.sign_off is None:
         return found.state.label
     signer, ends = found.sign_off.signer_name, found.sign_off.valid_until

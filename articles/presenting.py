@@ -1,6 +1,7 @@
 """What the articles' templates get to see; the stored body is printed as it is."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from articles import catalogue
 from articles.content import contents
 from articles.models import Article, PublishingEvent, Revision
 from articles.structured import json_ld
-from review import State, standing
+from review import Standing, State, standings
 
 MACHINE_ASSISTED = "Drafted with machine assistance."
 
@@ -40,8 +41,21 @@ class ReviewLine:
 
 def review_line(revision: Revision, at: datetime | None = None) -> ReviewLine:
     """The standing of the very text in `revision`, whatever its row says of itself."""
+    (line,) = review_lines([revision], at)
+    return line
+
+
+def review_lines(
+    revisions: Sequence[Revision], at: datetime | None = None
+) -> list[ReviewLine]:
+    """`review_line` of each, by one query; needs `article` selected along."""
+    pairs = [(one.article.subject, one.text_digest()) for one in revisions]
+    found = standings(pairs, at)
+    return [_line(one, found[pair]) for one, pair in zip(revisions, pairs, strict=True)]
+
+
+def _line(revision: Revision, found: Standing) -> ReviewLine:
     article = revision.article
-    found = standing(article.subject, revision.text_digest(), at)
     sign_off = found.sign_off
     names = sign_off if found.state in (State.CURRENT, *STILL_NAMED) else None
     return ReviewLine(

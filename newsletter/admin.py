@@ -15,13 +15,22 @@ from newsletter.models import (
     TipRevision,
     Wording,
 )
-from review import DeskAdmin, ReadOnlyDesk, State, admin_url, compare, standing
+from review import (
+    DeskAdmin,
+    ReadOnlyDesk,
+    StandingFilter,
+    State,
+    admin_url,
+    compare,
+    standing,
+)
 
 
 @admin.register(HealthTip)
 class HealthTipAdmin(DeskAdmin):
     verbs = (desk.Revise(),)
     list_display = ["slug", "position", "newest", "review"]
+    list_filter = [StandingFilter]
     change_form_template = "admin/newsletter/healthtip/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[HealthTip]:

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from review.standing_of import Standing as Standing
     from review.standing_of import State as State
     from review.standing_of import standing as standing
+    from review.standing_of import standings as standings
     from review.standing_of import state_of as state_of
     from review.workbench import DeskAdmin as DeskAdmin
     from review.workbench import ReadOnlyDesk as ReadOnlyDesk
+    from review.workbench import StandingFilter as StandingFilter
     from review.workbench import Verb as Verb
     from review.workbench import admin_url as admin_url
     from review.workbench import posted as posted
@@ -56,9 +58,11 @@ _DOOR = {
     "Standing": "standing_of",
     "State": "standing_of",
     "standing": "standing_of",
+    "standings": "standing_of",
     "state_of": "standing_of",
     "DeskAdmin": "workbench",
     "ReadOnlyDesk": "workbench",
+    "StandingFilter": "workbench",
     "Verb": "workbench",
     "admin_url": "workbench",
     "posted": "workbench",

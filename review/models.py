@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -58,10 +59,19 @@ class SignOffQuerySet(models.QuerySet["SignOff"]):
         At most one row. Subject and digest may be values or `OuterRef`s. The ledger's
         entries say the order: they are sealed, which ids and clocks are not.
         """
-        given = self.counting().filter(
-            subject=subject, digest=digest, signed_at__lte=at
-        )
+        given = self._given(at).filter(subject=subject, digest=digest)
         return given.order_by("-entry")[:1]
+
+    def verdicts_on(self, pairs: Collection[tuple[str, str]], at: datetime) -> Self:
+        """`verdict_on` for many (subject, digest); others' may be among them."""
+        subjects, digests = {one for one, _ in pairs}, {one for _, one in pairs}
+        given = self._given(at).filter(subject__in=subjects, digest__in=digests)
+        return given.order_by("subject", "digest", "-entry").distinct(
+            "subject", "digest"
+        )
+
+    def _given(self, at: datetime) -> Self:
+        return self.counting().filter(signed_at__lte=at)
 
 
 class SignOff(Attested):

@@ -1,5 +1,6 @@
 """What follows from the verdicts on a text, at a time."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -79,13 +80,25 @@ def standing(subject: str, digest: str, at: datetime | None = None) -> Standing:
     not count, however alike the texts are: its authors were others. A sign-off that
     no longer says what the ledger committed to counts as none.
     """
+    return standings([(subject, digest)], at)[subject, digest]
+
+
+def standings(
+    pairs: Collection[tuple[str, str]], at: datetime | None = None
+) -> dict[tuple[str, str], Standing]:
+    """`standing` of many (subject, digest), by one query."""
     now = at or timezone.now()
-    latest: Any = (
-        SignOff.objects.verdict_on(subject, digest, now)
+    latest = (
+        SignOff.objects.verdicts_on(pairs, now)
         .annotate(state=state_at(now))
         .select_related("entry")
-        .first()
     )
+    found = {(one.subject, one.digest): one for one in latest}
+    return {pair: _standing_by(found.get(pair)) for pair in pairs}
+
+
+def _standing_by(latest: Any) -> Standing:
+    """What follows from the verdict that counts; None: there is none."""
     if latest is None:
         return Standing(State.UNSIGNED)
     if not is_authentic(latest):

@@ -22,6 +22,8 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from review.standing_of import State
+
 # Within PostgreSQL's bigint.
 _PK = re.compile(r"[0-9]{1,18}")
 
@@ -190,6 +192,19 @@ class DeskAdmin(ChangesOnly):
     def facts(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """More for the object's page: a difference, a history."""
         return {}
+
+
+class StandingFilter(admin.SimpleListFilter):
+    """For lists whose rows have `standing` (`review.state_of`)."""
+
+    title = "review"
+    parameter_name = "standing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(value), str(label)) for value, label in State.choices]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(standing=self.value()) if self.value() else queryset
 
 
 class ReadOnlyDesk(DeskAdmin):
