@@ -132,13 +132,12 @@ class ArticleAdmin(DeskAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Article]:
         articles = Article.objects.with_standing().with_newest_title()
         urgent = [When(_reviewed(standing=one), then=n) for n, one in enumerate(URGENT)]
-        return articles.select_related("section", "live_revision").annotate(
-            attention=Case(*urgent, default=len(URGENT))
+        # Not in `get_ordering`: filters of other lists would ask for it too.
+        return (
+            articles.select_related("section", "live_revision")
+            .annotate(attention=Case(*urgent, default=len(URGENT)))
+            .order_by("attention", "slug")
         )
-
-    def get_ordering(self, request: HttpRequest) -> Any:
-        """What needs attention first."""
-        return ["attention", "slug"]
 
     @admin.display(description="title", ordering="slug")
     def name(self, article: Any) -> str:
