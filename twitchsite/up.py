@@ -97,6 +97,7 @@ class Site:
                 try:
                     service.stop()
                 except Exception:
+                    # One that can't be stopped must not keep the others running.
                     _write_down(self.folder)
 
     # --- Servers -------------------------------------------------------------------
