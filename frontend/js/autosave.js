@@ -49,11 +49,18 @@ function keep() {
   });
 }
 
-form.addEventListener("input", () => {
+function keepSoon() {
   changed = true;
   clearTimeout(timer);
   timer = setTimeout(keep, PAUSE_MS);
-});
+}
+
+form.addEventListener("input", keepSoon);
+// A quick editor types before this file has come, and some browsers fill in again what
+// was typed before a reload: neither fires an event that is heard here.
+if ([...form.elements].some((field) => field.value !== (field.defaultValue ?? field.value))) {
+  keepSoon();
+}
 // Signing in again makes a new token; with the old one the text would be refused and
 // this page be gone.
 async function signInAgain() {

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from tests.browser.test_pages import WCAG, browser, pytestmark, site
 from tests.journey.test_newcomer import Site
@@ -12,6 +12,7 @@ from tests.journey.test_newcomer import Site
 __all__ = ["browser", "pytestmark", "site"]
 
 ARTICLE = "/admin/articles/article/1/"
+OTHER_ARTICLE = "/admin/articles/article/7/"
 EDITORS = [
     "/admin/",
     "/admin/articles/article/",
@@ -123,3 +124,20 @@ def test_a_text_goes_from_the_editor_to_the_clinician_to_the_site(
     assert "Take 50 mg." in edith.inner_text("main")
     edith.close()
     carla.close()
+
+
+def test_what_is_typed_before_the_script_has_come_is_kept_too(
+    site: Site, contexts: dict[str, BrowserContext]
+) -> None:
+    edith = page_of(contexts, "editor")
+    held: list[Route] = []
+    edith.route("**/autosave*.js", lambda route: held.append(route))
+    edith.goto(f"{site.url}{OTHER_ARTICLE}do/write/")
+    with edith.expect_request("**/autosave*.js"):
+        edith.click("input[value='Start writing']", no_wait_after=True)
+    edith.fill("#id_summary", "Typed at once.")
+
+    held[0].continue_()
+
+    edith.get_by_text("Kept at").wait_for()
+    edith.close()
