@@ -109,7 +109,7 @@ def smtp(url: str) -> dict[str, Any]:
     """host, port, username, password and tls ("none", "starttls", "tls").
 
     `smtp+tls://` promises STARTTLS and `smtp+ssl://` TLS from the first byte; plain
-    `smtp://` is meant for a mail server on this machine.
+    `smtp://` reaches a mail server on this machine and no other.
     """
     from urllib.parse import unquote, urlsplit
 
@@ -117,6 +117,8 @@ def smtp(url: str) -> dict[str, Any]:
     tls = {"smtp": "none", "smtp+tls": "starttls", "smtp+ssl": "tls"}
     if parts.scheme not in tls or not parts.hostname:
         raise ValueError("it is no smtp://, smtp+tls:// or smtp+ssl:// address")
+    if parts.scheme == "smtp" and not _is_this_machine(parts.hostname):
+        raise ValueError("smtp:// would carry mail to another machine in the clear")
     standard_port = {"none": 25, "starttls": 587, "tls": 465}[tls[parts.scheme]]
     return {
         "host": parts.hostname,
@@ -125,3 +127,12 @@ def smtp(url: str) -> dict[str, Any]:
         "password": unquote(parts.password or ""),
         "tls": tls[parts.scheme],
     }
+
+
+def _is_this_machine(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -42,3 +42,18 @@ def test_a_mail_server_says_what_tls_it_promises() -> None:
     assert smtp("smtp+tls://u:p%40@mail.example")["port"] == 587
     assert smtp("smtp+tls://u:p%40@mail.example")["password"] == "p@"
     assert smtp("smtp://127.0.0.1:2525")["tls"] == "none"
+
+
+@pytest.mark.parametrize(
+    "host", ["mail.example", "192.0.2.1", "localhost.mail.example", "10.0.0.1"]
+)
+def test_r10_mail_reaches_another_machine_over_tls_alone(host: str) -> None:
+    with pytest.raises(ValueError, match="in the clear"):
+        smtp(f"smtp://{host}")
+
+    assert smtp(f"smtp+tls://{host}")["tls"] == "starttls"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.1.7", "[::1]"])
+def test_r10_a_server_on_this_machine_may_speak_in_the_clear(host: str) -> None:
+    assert smtp(f"smtp://{host}")["tls"] == "none"
