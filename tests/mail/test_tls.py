@@ -224,6 +224,8 @@ class Listener(FaultyServer):
     def _answer(self, wire: socket.SocketIO, line: bytes) -> bool:
         # A client that was told to go on greets with TLS: no command.
         if line[:1] == b"\x16":
+            while wire.read(4096):
+                pass
             return False
         self.told.add(line.split(b" ")[0].strip().lower())
         return super()._answer(wire, line)
