@@ -224,6 +224,7 @@ class Listener(FaultyServer):
     def _answer(self, wire: socket.SocketIO, line: bytes) -> bool:
         # A client that was told to go on greets with TLS: no command.
         if line[:1] == b"\x16":
+            wire.write(b"500 what?\r\n")
             while wire.read(4096):
                 pass
             return False
@@ -238,7 +239,7 @@ class Listener(FaultyServer):
         ("starttls", OFFERING, b"454 TLS not available\r\n", "454"),
         ("starttls", OFFERING, b"250 what?\r\n", "250"),
         ("starttls", OFFERING, None, "closed"),
-        ("starttls", OFFERING, b"220 go\r\n250 no TLS at all\r\n", "SSL"),
+        ("starttls", OFFERING, b"220 go\r\n", "SSL"),
         ("tls", PLAIN, b"", "SSL"),
     ],
     ids=["missing", "failing", "nonsense", "hung up", "stripped", "plain banner"],
