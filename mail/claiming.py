@@ -1,29 +1,56 @@
-"""Who may hand over what, and until when. Each step is one conditional statement.
+"""Which worker works on what, for how long. A claim spares others the work.
 
-A claim is a lease with a fence: whoever lost it matches no row any more. No transaction
-is open while a socket is.
+It lives in the queue alone and decides nothing: whoever turns `queued` into
+`handing_over` first (see `books`) hands over, with or without a claim.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 from psycopg import Cursor
 
+from mail.models import Batch, QueueEntry
+
+# A claim of as many hardly costs more than one of a few.
 CLAIM_SIZE = 200
+# Every statement of a sender finds its rows by an index; without statistics of a batch
+# that was just made the planner would sort or scan all of it. One plan a connection.
+PLANS = (
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+    " SET enable_sort = off; SET enable_bitmapscan = off;"
+    " SET enable_hashjoin = off; SET enable_mergejoin = off"
+)
+_CLAIM = """
+    WITH taken AS (
+        UPDATE mail_queueentry SET claimed_until = %s
+        WHERE delivery_id IN (
+            SELECT delivery_id FROM mail_queueentry
+            WHERE {whose} AND claimed_until IS NULL AND due_at <= %s
+            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+        RETURNING delivery_id)
+    SELECT delivery.id, delivery.key, delivery.recipient_id, delivery.batch_id,
+        delivery.dated_at, delivery.message, recipient.address, recipient.key
+    FROM taken
+    JOIN mail_delivery AS delivery ON delivery.id = taken.delivery_id
+    JOIN mail_recipient AS recipient ON recipient.id = delivery.recipient_id
+    WHERE delivery.state = 'queued'
+"""
+_CLAIM_SINGLES = _CLAIM.format(whose="batch_id IS NULL")
+_CLAIM_BATCH = _CLAIM.format(whose="batch_id = %s")
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A delivery that this worker alone may hand over until its lease ends."""
+    """A delivery that its worker means to hand over before the claim ends."""
 
     id: int
-    fence: int
     key: UUID
     recipient_id: int
     batch_id: int | None
@@ -35,115 +62,59 @@ class Claim:
 
 
 def lease() -> timedelta:
-    """Longer than two deadlines for each message of a window.
-
-    A claim that ends while its worker is merely slow goes back to the queue; the fence
-    keeps that worker from handing it over as well.
-    """
+    """How long a worker may be silent: two deadlines for each message of a window."""
     seconds = 2 * settings.MAIL_DEADLINE_SECONDS * settings.HANDOVER_WINDOW
     return timedelta(seconds=seconds)
 
 
-@transaction.atomic
 def claim(limit: int = CLAIM_SIZE) -> list[Claim]:
-    """Take up to `limit` due deliveries, single mails before batches."""
+    """Take up to `limit` due deliveries, single mails first, then the older batch."""
     now = timezone.now()
+    taken = _claimed(_CLAIM_SINGLES, [now + lease(), now, limit])
+    for batch_id in _running() if len(taken) < limit else []:
+        rest = limit - len(taken)
+        taken += _claimed(_CLAIM_BATCH, [now + lease(), batch_id, now, rest])
+        if len(taken) >= limit:
+            break
+    return taken
+
+
+def is_due() -> bool:
+    """Whether a claim would find something: asked before a connection is opened."""
+    due = QueueEntry.objects.filter(
+        claimed_until__isnull=True, due_at__lte=timezone.now()
+    )
+    return (
+        due.filter(batch__isnull=True).exists()
+        or due.filter(batch__in=list(_running())).exists()
+    )
+
+
+def release(claims: list[Claim]) -> None:
+    """Let others have them at once: nothing was begun."""
+    QueueEntry.objects.filter(delivery__in=[one.id for one in claims]).update(
+        claimed_until=None
+    )
+
+
+def _running() -> list[int]:
+    running = Batch.objects.filter(state=Batch.State.RUNNING).order_by("pk")
+    return list(running.values_list("pk", flat=True))
+
+
+def _claimed(statement: str, params: list[Any]) -> list[Claim]:
     with prepared_cursor() as cursor:
-        # The queue's index is in this order. Without statistics of a batch that was
-        # just made the planner would sort all of it for each claim.
-        cursor.execute("SET LOCAL enable_sort = off")
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
-        cursor.execute(
-            """
-            WITH taken AS (
-                UPDATE mail_delivery SET
-                    state = 'claimed', fence = fence + 1, leased_until = %s
-                WHERE id IN (
-                    SELECT delivery.id FROM mail_delivery AS delivery
-                    LEFT JOIN mail_batch AS batch ON batch.id = delivery.batch_id
-                    WHERE delivery.state = 'queued' AND delivery.due_at <= %s
-                        AND (batch.id IS NULL OR batch.state = 'running')
-                    ORDER BY (delivery.batch_id IS NOT NULL), delivery.due_at
-                    LIMIT %s
-                    FOR UPDATE OF delivery SKIP LOCKED)
-                RETURNING id, fence, key, recipient_id, batch_id, dated_at, message)
-            SELECT taken.*, recipient.address, recipient.key
-            FROM taken JOIN mail_recipient AS recipient
-                ON recipient.id = taken.recipient_id
-            """,
-            [now + lease(), now, limit],
-            prepare=True,
-        )
-        taken = [Claim(*row) for row in cursor.fetchall()]
-    return sorted(taken, key=lambda one: (one.batch_id is not None, one.id))
+        cursor.execute(statement, params, prepare=True)
+        return [Claim(*row) for row in cursor.fetchall()]
 
 
-def prepared_cursor() -> Cursor[Any]:
+@contextmanager
+def prepared_cursor() -> Iterator[Cursor[Any]]:
     """A cursor whose statements PostgreSQL plans once a connection.
 
-    Django's own cursors put values into the text, which plans each window anew.
+    Django's own cursors put values into the text, which plans each window anew. Errors
+    are Django's here too.
     """
     connection.ensure_connection()
-    return Cursor(connection.connection)
-
-
-def begin(claims: Sequence[Claim]) -> list[Claim]:
-    """claimed -> handing_over for those whose consent stands and whose lease is ours.
-
-    Asked at the moment of sending, in one statement: consent and sending can't race.
-    A batch that was paused meanwhile keeps its deliveries; they are queued again.
-    """
-    ids, fences = [one.id for one in claims], [one.fence for one in claims]
-    with prepared_cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE mail_delivery AS delivery SET
-                state = 'handing_over', attempts = attempts + 1, leased_until = %s
-            FROM unnest(%s::bigint[], %s::bigint[]) AS mine (id, fence),
-                mail_recipient AS recipient
-            WHERE delivery.id = mine.id AND delivery.fence = mine.fence
-                AND delivery.state = 'claimed'
-                AND recipient.id = delivery.recipient_id
-                AND CASE delivery.kind
-                    WHEN 'tip' THEN
-                        recipient.may_receive AND recipient.suppressed_at IS NULL
-                    ELSE recipient.suppression <> 'manual' END
-                AND (delivery.batch_id IS NULL OR EXISTS (
-                    SELECT FROM mail_batch AS batch
-                    WHERE batch.id = delivery.batch_id AND batch.state = 'running'))
-            RETURNING delivery.id
-            """,
-            [timezone.now() + lease(), ids, fences],
-            prepare=True,
-        )
-        begun = {row[0] for row in cursor.fetchall()}
-        left = [one for one in claims if one.id not in begun]
-        if left:
-            _let_go(left)
-    return [one for one in claims if one.id in begun]
-
-
-def _let_go(claims: Sequence[Claim]) -> None:
-    """What could not begin: queued again in a held batch, dropped without consent."""
-    ids, fences = [one.id for one in claims], [one.fence for one in claims]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE mail_delivery AS delivery SET
-                state = CASE WHEN held THEN 'queued' ELSE 'dropped' END,
-                reason = CASE WHEN held THEN 'the batch is held'
-                    ELSE 'recipient may not receive this' END,
-                leased_until = NULL,
-                finished_at = CASE WHEN held THEN NULL ELSE %s END,
-                message = CASE WHEN held THEN message END
-            FROM unnest(%s::bigint[], %s::bigint[]) AS mine (id, fence),
-                LATERAL (SELECT EXISTS (
-                    SELECT FROM mail_batch AS batch
-                    JOIN mail_delivery AS own ON own.batch_id = batch.id
-                    WHERE own.id = mine.id AND batch.state <> 'running'
-                ) AS held) AS batch
-            WHERE delivery.id = mine.id AND delivery.fence = mine.fence
-                AND delivery.state = 'claimed'
-            """,
-            [timezone.now(), ids, fences],
-        )
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        yield cursor

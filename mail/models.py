@@ -1,10 +1,11 @@
 from datetime import timedelta
-from typing import Self
+from typing import ClassVar, Self
 from uuid import uuid4
 
+import pgtrigger
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 # A delivery that could not leave for this long is given up (refused, expired).
@@ -82,8 +83,8 @@ class Batch(models.Model):
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def waiting(self) -> Self:
-        """Deliveries that have not begun to leave."""
-        return self.filter(state__in=[Delivery.State.QUEUED, Delivery.State.CLAIMED])
+        """Deliveries that have not begun to leave, claimed by a worker or not."""
+        return self.filter(state=Delivery.State.QUEUED)
 
     def unfinished(self) -> Self:
         return self.exclude(state__in=Delivery.FINAL)
@@ -100,7 +101,6 @@ class Delivery(models.Model):
 
     class State(models.TextChoices):
         QUEUED = "queued"
-        CLAIMED = "claimed"
         HANDING_OVER = "handing_over"
         ACCEPTED = "accepted"
         REFUSED = "refused"
@@ -120,7 +120,7 @@ class Delivery(models.Model):
     key = models.UUIDField(
         default=uuid4, db_default=RandomUUID(), unique=True, editable=False
     )
-    idempotency_key = models.CharField(max_length=120, unique=True)
+    idempotency_key = models.CharField(max_length=120)
     kind = models.CharField(max_length=20, choices=Kind)
     recipient = models.ForeignKey(Recipient, models.PROTECT, related_name="deliveries")
     batch = models.ForeignKey(
@@ -140,7 +140,7 @@ class Delivery(models.Model):
     fence = models.PositiveBigIntegerField(
         default=0,
         db_default=0,
-        help_text="Counts claims: a worker that lost its lease no longer matches.",
+        help_text="Counts hand-overs: an outcome that comes late matches no other.",
     )
     leased_until = models.DateTimeField(null=True, blank=True)
     smtp_reply = models.CharField(max_length=500, blank=True, default="", db_default="")
@@ -164,20 +164,6 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         permissions = [("settle_delivery", "Can resend or settle uncertain")]
         indexes = [
-            # What claiming asks: single mails before batches, oldest first.
-            models.Index(
-                models.ExpressionWrapper(
-                    Q(batch__isnull=False), output_field=models.BooleanField()
-                ),
-                F("due_at"),
-                name="mail_delivery_queued",
-                condition=Q(state="queued"),
-            ),
-            models.Index(
-                fields=["leased_until"],
-                name="mail_delivery_leased",
-                condition=Q(state__in=["claimed", "handing_over"]),
-            ),
             # What the breaker counts.
             models.Index(
                 fields=["batch", "bounce"],
@@ -186,9 +172,13 @@ class Delivery(models.Model):
             ),
         ]
         constraints = [
+            # Not `unique=True`, which would index it twice (LIKE).
+            models.UniqueConstraint(
+                fields=["idempotency_key"], name="mail_delivery_asked_once"
+            ),
             models.CheckConstraint(
-                condition=Q(state="queued", leased_until__isnull=True)
-                | Q(state__in=["claimed", "handing_over"], leased_until__isnull=False)
+                condition=Q(state="handing_over", leased_until__isnull=False)
+                | Q(state="queued", leased_until__isnull=True)
                 | Q(state__in=["accepted", "refused", "dropped", "uncertain"]),
                 name="mail_delivery_lease_matches_state",
             ),
@@ -197,10 +187,7 @@ class Delivery(models.Model):
                     state__in=["accepted", "refused", "dropped", "uncertain"],
                     finished_at__isnull=False,
                 )
-                | Q(
-                    state__in=["queued", "claimed", "handing_over"],
-                    finished_at__isnull=True,
-                ),
+                | Q(state__in=["queued", "handing_over"], finished_at__isnull=True),
                 name="mail_delivery_finished_with_time",
             ),
             models.CheckConstraint(
@@ -218,6 +205,103 @@ class Delivery(models.Model):
                 name="mail_delivery_bounced_with_kind",
             ),
         ]
+        triggers: ClassVar = [
+            pgtrigger.Trigger(
+                name="queue_new",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                referencing=pgtrigger.Referencing(new="made"),  # type: ignore[no-untyped-call]
+                func="""
+                    INSERT INTO mail_queueentry (delivery_id, batch_id, due_at)
+                    SELECT id, batch_id, due_at FROM made
+                    WHERE state IN ('queued', 'handing_over');
+                    RETURN NULL;
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="queue_again",
+                when=pgtrigger.After,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(new__state="queued")
+                & (
+                    ~pgtrigger.Q(old__state="queued")
+                    | pgtrigger.Q(old__due_at__df=pgtrigger.F("new__due_at"))
+                ),
+                func="""
+                    INSERT INTO mail_queueentry (delivery_id, batch_id, due_at)
+                    VALUES (NEW.id, NEW.batch_id, NEW.due_at)
+                    ON CONFLICT (delivery_id) DO UPDATE
+                    SET due_at = NEW.due_at, claimed_until = NULL;
+                    RETURN NULL;
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="queue_no_more",
+                when=pgtrigger.After,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(
+                    old__state__in=["queued", "handing_over"],
+                    new__state__in=["accepted", "refused", "dropped", "uncertain"],
+                ),
+                func="""
+                    DELETE FROM mail_queueentry WHERE delivery_id = NEW.id;
+                    RETURN NULL;
+                """,
+            ),
+            pgtrigger.Trigger(
+                name="queue_gone",
+                when=pgtrigger.After,
+                operation=pgtrigger.Delete,
+                condition=pgtrigger.Q(old__state__in=["queued", "handing_over"]),
+                func="""
+                    DELETE FROM mail_queueentry WHERE delivery_id = OLD.id;
+                    RETURN NULL;
+                """,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}: {self.state}"
+
+
+class QueueEntry(models.Model):
+    """A delivery without a fate, for claiming; there exactly as long as that is so.
+
+    Triggers of `Delivery` keep it, so no code writes here but claims. It is narrow, and
+    what changes at every step is indexed here: the wide rows of `mail_delivery`, whose
+    indexes no state is part of, are rewritten in place (PostgreSQL's HOT updates).
+    """
+
+    delivery = models.OneToOneField(
+        Delivery,
+        models.DO_NOTHING,
+        primary_key=True,
+        # A trigger of the very row makes and removes it.
+        db_constraint=False,
+        related_name="queue_entry",
+    )
+    batch = models.ForeignKey(
+        Batch, models.DO_NOTHING, null=True, db_constraint=False, db_index=False
+    )
+    due_at = models.DateTimeField()
+    claimed_until = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "queue entries"
+        default_permissions = ()
+        indexes = [
+            models.Index(
+                fields=["batch", "due_at"],
+                name="mail_queueentry_due",
+                condition=Q(claimed_until__isnull=True),
+            ),
+            models.Index(
+                fields=["claimed_until"],
+                name="mail_queueentry_claimed",
+                condition=Q(claimed_until__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"queue entry of delivery {self.delivery_id}"

@@ -1,35 +1,78 @@
 """Claim, hand over, note the fate. Nobody twice, nobody lost."""
 
-import email
-import email.policy
 import smtplib
+import threading
+import time
+from collections import deque
 from collections.abc import Sequence
-from functools import lru_cache
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import connection
 
-from mail import building
-from mail.claiming import Claim, begin, claim
-from mail.models import Batch, Delivery
-from mail.settling import refuse_unmade, requeue, settle
-from mail.smtp import Conversation, Letter, Outcome
+from mail.books import Books, Handover
+from mail.breaker import Breaker
+from mail.claiming import CLAIM_SIZE, PLANS, Claim, claim, is_due, release
+from mail.hints import wake
+from mail.letters import letter_for
+from mail.outages import persistently
+from mail.settling import settle
+from mail.smtp import Conversation, Fate, Letter
 from mail.sweeping import finish_batches
 
 log = structlog.get_logger(__name__)
 
+SEND_DUE = "mail.send_due"
+# A courier claims about what it hands over in a second: a confirmation that comes in
+# the middle of a large batch waits no longer than that.
+CLAIM_SECONDS = 1
+# Then it makes room for what else its queue has; the next one goes on.
+SHIFT_SECONDS = 60
+
+_books = Books()
+_breaker = Breaker()
+# Set when this process is asked to end: couriers stop after their window.
+closing = threading.Event()
+
 
 def send_due() -> int:
-    """Hand over what is due until nothing is left; the number of claims worked on."""
-    worked = 0
-    with Courier() as courier:
-        while claims := claim():
-            worked += len(claims)
-            if not courier.deliver(claims):
+    """Hand over what is due until nothing is left; the number of deliveries begun.
+
+    One connection to the mail server; several of these may run, in any number of
+    processes. Where there is much to do each wakes one more.
+    """
+    if not is_due():
+        finish_batches()
+        return 0
+    if _breaker.is_open():
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(PLANS)
+    try:
+        return _shift()
+    finally:
+        with suppress(Exception), connection.cursor() as cursor:
+            cursor.execute("RESET ALL")
+
+
+def _shift() -> int:
+    begun, shift_ends = 0, time.monotonic() + SHIFT_SECONDS
+    with _books.open(), Courier() as courier:
+        while not closing.is_set() and courier.connect():
+            if time.monotonic() > shift_ends:
+                wake(SEND_DUE)
                 break
+            claims = claim(courier.claim_size)
+            if not claims:
+                break
+            if begun == 0 and len(claims) == courier.claim_size:
+                wake(SEND_DUE)
+            begun += courier.deliver(claims)
     finish_batches()
-    return worked
+    return begun
 
 
 class Courier:
@@ -37,6 +80,7 @@ class Courier:
 
     def __init__(self) -> None:
         self._conversation: Conversation | None = None
+        self.claim_size = settings.HANDOVER_WINDOW
 
     def __enter__(self) -> "Courier":
         return self
@@ -44,52 +88,67 @@ class Courier:
     def __exit__(self, *error: object) -> None:
         self._hang_up()
 
-    def deliver(self, claims: Sequence[Claim]) -> bool:
-        """Give every claim a fate or back to the queue; False: the server is away.
-
-        `HANDOVER_WINDOW` messages at a time: their rows say `handing_over`, committed
-        together with the fates of those before, and then their bodies leave.
-        """
-        done: list[tuple[Claim, Outcome]] = []
-        waiting = list(claims)
-        while waiting:
-            try:
-                talk = self._talk()
-            except (smtplib.SMTPException, OSError) as error:
-                log.warning("mail server unreachable", error=type(error).__name__)
-                settle(done)
-                for one in waiting:
-                    requeue(
-                        one,
-                        Delivery.State.CLAIMED,
-                        reason="mail server unreachable",
-                    )
-                return False
-            window = waiting[: settings.HANDOVER_WINDOW]
-            waiting = waiting[settings.HANDOVER_WINDOW :]
-            made = {
-                one.id: letter
-                for one in window
-                if (letter := _letter(one, takes_8bit=talk.takes_8bit))
-            }
-            with transaction.atomic():
-                settle(done)
-                begun = begin([one for one in window if one.id in made])
-            outcomes = talk.hand_over_all([made[one.id] for one in begun])
-            done = list(zip(begun, outcomes, strict=True))
-            if any(not outcome.reusable for _, outcome in done):
-                self._hang_up()
-        settle(done)
-        return True
-
-    def _talk(self) -> Conversation:
-        """Raises what connecting raises."""
+    def connect(self) -> Conversation | None:
+        """None: the server does not answer. Nothing is claimed while that is so."""
         if self._conversation is None:
             conversation = Conversation(
                 settings.MAIL_SERVER, deadline_seconds=settings.MAIL_DEADLINE_SECONDS
             )
-            self._conversation = conversation.__enter__()
+            try:
+                self._conversation = conversation.__enter__()
+            except (smtplib.SMTPException, OSError) as error:
+                log.warning("mail server unreachable", error=_named(error))
+                _breaker.note_failure()
+                return None
+            _breaker.note_success()
         return self._conversation
+
+    def deliver(self, claims: Sequence[Claim]) -> int:
+        """Give each claim a fate, or let go of it; how many were begun.
+
+        `HANDOVER_WINDOW` messages at a time: their rows say `handing_over`, committed
+        together with the fates of those before, and then their bodies leave.
+        """
+        started = time.monotonic()
+        accepted: list[Handover] = []
+        waiting, begun = deque(claims), 0
+        while waiting and not closing.is_set() and (talk := self.connect()):
+            letters = _next_letters(waiting, talk)
+            wanted = [one for one, _ in letters.values()]
+            window = _books.exchange(accepted, wanted)
+            begun += len(window)
+            accepted = self._hand_over(talk, window, letters)
+        if accepted:
+            _books.exchange(accepted, [])
+        if waiting:
+            release(list(waiting))
+        self._adapt(begun, time.monotonic() - started)
+        return begun
+
+    def _hand_over(
+        self,
+        talk: Conversation,
+        window: list[Handover],
+        letters: dict[int, tuple[Claim, Letter]],
+    ) -> list[Handover]:
+        """The accepted ones, still to be written down; all others are."""
+        outcomes = talk.hand_over_all([letters[one.claim.id][1] for one in window])
+        done = list(zip(window, outcomes, strict=True))
+        if any(not outcome.reusable for _, outcome in done):
+            self._hang_up()
+        for one, outcome in done:
+            if outcome.fate is not Fate.ACCEPTED:
+                persistently(partial(settle, one, outcome))
+        return [
+            replace(one, reply=outcome.reply)
+            for one, outcome in done
+            if outcome.fate is Fate.ACCEPTED
+        ]
+
+    def _adapt(self, begun: int, seconds: float) -> None:
+        rate = begun / max(seconds, 0.001)
+        wanted = int(rate * CLAIM_SECONDS)
+        self.claim_size = min(max(wanted, settings.HANDOVER_WINDOW), CLAIM_SIZE)
 
     def _hang_up(self) -> None:
         if self._conversation:
@@ -97,36 +156,18 @@ class Courier:
             self._conversation = None
 
 
-def _letter(one: Claim, *, takes_8bit: bool) -> Letter | None:
-    """The claim's message as this recipient gets it; None when it can't be made."""
-    try:
-        message = _filled(one)
-        if not takes_8bit and not message.isascii():
-            parsed = email.message_from_bytes(message, policy=email.policy.SMTP)
-            message = parsed.as_bytes(policy=email.policy.SMTP.clone(cte_type="7bit"))
-    except Exception as error:
-        # A recipient whose message can't be made fails alone; the error is kept whole
-        # in the log and by name in the row, and the rest of the batch goes on.
-        log.exception("message could not be made", delivery=one.id)
-        refuse_unmade(one, error)
-        return None
-    return Letter(building.envelope_sender(one.key), one.address, message)
+def _next_letters(
+    waiting: deque[Claim], talk: Conversation
+) -> dict[int, tuple[Claim, Letter]]:
+    """A window's letters, ready to leave; whose can't be made fails alone."""
+    letters: dict[int, tuple[Claim, Letter]] = {}
+    while waiting and len(letters) < settings.HANDOVER_WINDOW:
+        one = waiting.popleft()
+        letter = letter_for(one, takes_8bit=talk.takes_8bit)
+        if letter:
+            letters[one.id] = one, letter
+    return letters
 
 
-def _filled(one: Claim) -> bytes:
-    built = one.message if one.batch_id is None else _built(one.batch_id)
-    if built is None:
-        raise ValueError("the message's bytes are gone")
-    return building.fill(
-        bytes(built),
-        to=one.address,
-        key=one.key,
-        recipient_key=one.recipient_key,
-        dated_at=one.dated_at,
-    )
-
-
-@lru_cache(maxsize=8)
-def _built(batch_id: int) -> bytes:
-    """A batch's bytes never change once its deliveries exist."""
-    return bytes(Batch.objects.values_list("message", flat=True).get(pk=batch_id))
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -5,14 +5,14 @@ nothing.
 """
 
 import random
-from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
 from django.utils import timezone
 
-from mail.claiming import Claim, prepared_cursor
-from mail.models import Batch, Delivery, Recipient
+from mail.books import Handover
+from mail.claiming import Claim
+from mail.models import Batch, Delivery, DeliveryQuerySet, Recipient
 from mail.smtp import Fate, Outcome
 
 log = structlog.get_logger(__name__)
@@ -22,83 +22,69 @@ LONGEST_RETRY = timedelta(hours=4)
 State = Delivery.State
 
 
-def settle(done: Sequence[tuple[Claim, Outcome]]) -> None:
-    """Write down each outcome; the accepted ones, nearly all, in one statement."""
-    accepted = [pair for pair in done if pair[1].fate is Fate.ACCEPTED]
-    if accepted:
-        _accept(accepted)
-    for one, outcome in done:
-        if outcome.fate is not Fate.ACCEPTED:
-            _settle(one, outcome)
-
-
-def _accept(done: Sequence[tuple[Claim, Outcome]]) -> None:
-    with prepared_cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE mail_delivery AS delivery SET
-                state = 'accepted', smtp_reply = mine.reply, reason = '',
-                leased_until = NULL, finished_at = %s, message = NULL
-            FROM unnest(%s::bigint[], %s::bigint[], %s::text[])
-                AS mine (id, fence, reply)
-            WHERE delivery.id = mine.id AND delivery.fence = mine.fence
-                AND delivery.state = 'handing_over'
-            """,
-            [
-                timezone.now(),
-                [one.id for one, _ in done],
-                [one.fence for one, _ in done],
-                [outcome.reply for _, outcome in done],
-            ],
-            prepare=True,
-        )
-
-
-def _settle(one: Claim, outcome: Outcome) -> None:
+def settle(one: Handover, outcome: Outcome) -> None:
+    """Write down an outcome that is not `accepted`; those are noted in the books."""
     reply, reason = outcome.reply, outcome.reason
     if outcome.fate is Fate.UNCERTAIN:
-        log.warning("delivery uncertain", delivery=one.id, reason=reason)
-        _note(one, State.HANDING_OVER, State.UNCERTAIN, reason=reason)
+        log.warning("delivery uncertain", delivery=one.claim.id, reason=reason)
+        _finish(one, State.UNCERTAIN, reason=reason)
     elif outcome.fate is Fate.REFUSED:
-        _note(one, State.HANDING_OVER, State.REFUSED, reply=reply, reason=reason)
+        _finish(one, State.REFUSED, reply=reply, reason=reason, message=None)
         if outcome.no_such_mailbox:
-            suppress(one.recipient_id, Recipient.Suppression.HARD_BOUNCE)
+            suppress(one.claim.recipient_id, Recipient.Suppression.HARD_BOUNCE)
     else:
-        requeue(one, State.HANDING_OVER, reply=reply, reason=reason)
-        if outcome.fate is Fate.SENDER_REFUSED and one.batch_id:
-            pause(one.batch_id, reason=f"the mail server refused the sender: {reply}")
+        _requeue(one, reply=reply, reason=reason)
+        if outcome.fate is Fate.SENDER_REFUSED and one.claim.batch_id:
+            reason = f"the mail server refused the sender: {reply}"
+            pause(one.claim.batch_id, reason=reason)
 
 
 def refuse_unmade(one: Claim, error: Exception) -> None:
     """A message that can't be made fails alone; the rest of its batch goes on."""
-    reason = f"building: {type(error).__name__}"
-    _note(one, State.CLAIMED, State.REFUSED, reason=reason)
+    Delivery.objects.waiting().filter(pk=one.id).update(
+        state=State.REFUSED,
+        reason=f"building: {type(error).__name__}"[:100],
+        finished_at=timezone.now(),
+        message=None,
+    )
 
 
-def _note(
-    one: Claim, before: State, after: State, *, reply: str = "", reason: str = ""
+def _handed_over_by(one: Handover) -> DeliveryQuerySet:
+    """The row, while this very hand-over has no fate."""
+    return Delivery.objects.filter(
+        pk=one.claim.id, state=State.HANDING_OVER, fence=one.fence
+    )
+
+
+def _finish(
+    one: Handover,
+    fate: Delivery.State,
+    *,
+    reply: str = "",
+    reason: str,
+    **changes: None,
 ) -> None:
-    """Write a final fate, unless somebody else already did."""
-    forgotten = {} if after is State.UNCERTAIN else {"message": None}
-    Delivery.objects.filter(pk=one.id, state=before, fence=one.fence).update(
-        state=after,
+    _handed_over_by(one).update(
+        state=fate,
         smtp_reply=reply,
         reason=reason[:100],
         leased_until=None,
         finished_at=timezone.now(),
-        **forgotten,
+        **changes,
     )
 
 
-def requeue(one: Claim, before: State, *, reply: str = "", reason: str) -> None:
+def _requeue(one: Handover, *, reply: str = "", reason: str) -> None:
     """Back to the queue with a growing, jittered gap (RFC 5321 section 4.5.4.1)."""
-    row = Delivery.objects.get(pk=one.id)
-    Delivery.objects.filter(pk=one.id, state=before, fence=one.fence).update(
+    attempts = _handed_over_by(one).values_list("attempts", flat=True).first()
+    if attempts is None:
+        return
+    _handed_over_by(one).update(
         state=State.QUEUED,
         leased_until=None,
         smtp_reply=reply,
         reason=reason[:100],
-        due_at=timezone.now() + retry_gap(row.attempts),
+        due_at=timezone.now() + retry_gap(attempts),
     )
 
 

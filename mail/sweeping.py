@@ -3,9 +3,10 @@
 from datetime import datetime
 
 import structlog
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from mail.models import GIVE_UP_AFTER, Batch, Delivery
+from mail.models import GIVE_UP_AFTER, Batch, Delivery, QueueEntry
 
 log = structlog.get_logger(__name__)
 State = Delivery.State
@@ -18,27 +19,30 @@ def sweep(now: datetime | None = None) -> None:
     shown to a person. Nothing resends it by itself.
     """
     now = now or timezone.now()
-    ended = Delivery.objects.filter(leased_until__lt=now)
-    ended.filter(state=State.CLAIMED).update(
-        state=State.QUEUED, leased_until=None, reason="its worker vanished"
-    )
-    lost = ended.filter(state=State.HANDING_OVER).update(
+    ended = QueueEntry.objects.filter(claimed_until__lt=now)
+    lost = Delivery.objects.filter(
+        queue_entry__in=ended, state=State.HANDING_OVER, leased_until__lt=now
+    ).update(
         state=State.UNCERTAIN,
         reason="its worker vanished while handing over",
         leased_until=None,
         finished_at=now,
     )
+    ended.filter(delivery__state=State.QUEUED).update(claimed_until=None)
     if lost:
         log.error("deliveries uncertain", count=lost)
-    Delivery.objects.filter(
-        state=State.QUEUED, dated_at__lt=now - GIVE_UP_AFTER
+    Delivery.objects.waiting().filter(
+        queue_entry__isnull=False, dated_at__lt=now - GIVE_UP_AFTER
     ).update(state=State.REFUSED, reason="expired", finished_at=now, message=None)
     finish_batches()
 
 
 def finish_batches() -> None:
     """A batch is finished when each of its deliveries has a fate."""
-    unfinished = Delivery.objects.unfinished().filter(batch__isnull=False)
-    Batch.objects.filter(state=Batch.State.RUNNING).exclude(
-        pk__in=unfinished.values("batch")
+    mine = QueueEntry.objects.filter(batch=OuterRef("pk"))
+    Batch.objects.filter(
+        # One question an index: the queue may hold a million rows of other batches.
+        ~Exists(mine.filter(claimed_until__isnull=True)),
+        ~Exists(mine.filter(claimed_until__isnull=False)),
+        state=Batch.State.RUNNING,
     ).update(state=Batch.State.FINISHED, finished_at=timezone.now())

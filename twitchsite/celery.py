@@ -19,19 +19,22 @@ def keep_our_logs(**kwargs: Any) -> None:
     """Celery leaves logging alone once somebody answers this signal."""
 
 
-def _ready_file() -> Path:
+def _ready_file(sender: Any) -> Path:
+    """`name.ready` for the worker `name@host`."""
     from django.conf import settings
 
-    return Path(settings.DATA_DIR) / "run" / "worker.ready"
+    name = sender.hostname.partition("@")[0]
+    return Path(settings.DATA_DIR) / "run" / f"{name}.ready"
 
 
 @worker_ready.connect
-def say_ready(**kwargs: Any) -> None:
-    """`up` calls the site ready only when the worker is."""
-    if _ready_file().parent.is_dir():
-        _ready_file().touch()
+def say_ready(sender: Any, **kwargs: Any) -> None:
+    """`up` calls the site ready only when its workers are."""
+    mark = _ready_file(sender)
+    if mark.parent.is_dir():
+        mark.touch()
 
 
 @worker_shutdown.connect
-def say_gone(**kwargs: Any) -> None:
-    _ready_file().unlink(missing_ok=True)
+def say_gone(sender: Any, **kwargs: Any) -> None:
+    _ready_file(sender).unlink(missing_ok=True)

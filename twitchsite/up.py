@@ -38,7 +38,8 @@ WEB_THREADS = 4
 # granian counts connections here, idle keep-alive ones too: with few allowed, a
 # handful of open browsers would lock everybody else out.
 WEB_CONNECTIONS = 512
-WORKER_THREADS = 8
+WORKER_THREADS = 4
+SENDER_THREADS = 8
 PYTHON = (sys.executable, "-m")
 WEB = (
     *(*PYTHON, "granian", "--interface", "wsgi", "twitchsite.wsgi:application"),
@@ -47,10 +48,22 @@ WEB = (
     *("--respawn-failed-workers", "--workers-kill-timeout", "5", "--no-ws"),
 )
 CELERY = (*PYTHON, "celery", "-A", "twitchsite.celery")
-WORKER = (
-    *(*CELERY, "worker", "--pool", "threads", "--concurrency", str(WORKER_THREADS)),
-    *("--without-gossip", "--without-mingle", "--loglevel", "warning"),
-)
+
+
+def _worker(name: str, queue: str, threads: int) -> tuple[str, ...]:
+    return (
+        *(*CELERY, "worker", "--hostname", f"{name}@%h", "--queues", queue),
+        *("--pool", "threads", "--concurrency", str(threads)),
+        *("--without-gossip", "--without-mingle", "--loglevel", "warning"),
+    )
+
+
+WORKER = _worker("worker", "celery", WORKER_THREADS)
+# Sending has processes of its own: a million tips must not hold up a sign-up. Each
+# thread is a connection to the mail server.
+SENDERS = {
+    name: _worker(name, "sending", SENDER_THREADS) for name in ("sender1", "sender2")
+}
 BEAT = (*CELERY, "beat", "--pidfile", "", "--loglevel", "warning")
 
 
@@ -203,18 +216,22 @@ class Site:
     # --- The doors -----------------------------------------------------------------
 
     def _open(self) -> None:
-        worker_is_ready = self.folder.run / "worker.ready"
-        worker_is_ready.unlink(missing_ok=True)
+        workers = {"worker": WORKER, **SENDERS}
+        marks = [self.folder.run / f"{name}.ready" for name in workers]
+        for mark in marks:
+            mark.unlink(missing_ok=True)
         # Those who serve need not know the owner's password.
         self._environment.pop("MIGRATION_DATABASE_URL", None)
         schedule = str(self.folder.run / "beat")
         port = str(self.asked.port)
-        with self.screen.step("doors", "web, worker and beat"):
+        with self.screen.step("doors", "web, worker, senders and beat"):
             self._begin(self._child("web", (*WEB, "--port", port)))
-            self._begin(self._child("worker", WORKER, stop_seconds=20))
+            for name, command in workers.items():
+                self._begin(self._child(name, command, stop_seconds=20))
             self._begin(self._child("beat", (*BEAT, "--schedule", schedule)))
             self._wait_until(self._site_is_ready, "/readyz does not answer 200")
-            self._wait_until(worker_is_ready.exists, "the worker is not ready")
+            for mark in marks:
+                self._wait_until(mark.exists, f"the {mark.stem} is not ready")
 
     def _wait_until(self, is_so: Callable[[], bool], complaint: str) -> None:
         patience_ends = time.monotonic() + READY_SECONDS

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from mail import TipMail, read_token
-from mail.building import UNSUBSCRIBE, BadHeader, build_single, build_tip, fill
+from mail.building import UNSUBSCRIBE, BadHeader, Built, build_single, build_tip
 
 HTML = f"""<html lang="en"><head><title>T</title><style>p {{ color: #123456 }}</style>
 </head><body><p>“Twitch” – {"long " * 400}</p><a href="{UNSUBSCRIBE}">Leave</a></body>
@@ -21,8 +21,7 @@ def tip(subject: str = "Less coffee, fewer twitches?") -> bytes:
 
 
 def filled(message: bytes, *, recipient_key: UUID | None = None) -> bytes:
-    return fill(
-        message,
+    return Built(message).fill(
         to="rosa@example.com",
         key=UUID(int=7),
         recipient_key=recipient_key or uuid4(),

@@ -1,0 +1,39 @@
+import threading
+import time
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+FAILURES = 5
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 15.0, 300.0
+
+
+class Breaker:
+    """Leaves a mail server alone that is away.
+
+    After `FAILURES` connections in a row that failed: for 15 seconds at first, twice
+    as long after each failure more, 5 minutes at most. One a process.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._open_until = 0.0
+
+    def is_open(self) -> bool:
+        return time.monotonic() < self._open_until
+
+    def note_failure(self) -> None:
+        with self._lock:
+            self._failures += 1
+            rounds = self._failures - FAILURES
+            if rounds < 0:
+                return
+            seconds = min(FIRST_PAUSE_SECONDS * 2**rounds, LONGEST_PAUSE_SECONDS)
+            self._open_until = time.monotonic() + seconds
+        log.error("mail server left alone", seconds=seconds, failures=self._failures)
+
+    def note_success(self) -> None:
+        with self._lock:
+            self._failures, self._open_until = 0, 0.0

@@ -1,0 +1,53 @@
+"""A claim's message as its recipient gets it."""
+
+import email
+import email.policy
+from functools import lru_cache
+
+import structlog
+
+from mail import building
+from mail.claiming import Claim
+from mail.models import Batch
+from mail.settling import refuse_unmade
+from mail.smtp import Letter
+
+log = structlog.get_logger(__name__)
+
+
+def letter_for(one: Claim, *, takes_8bit: bool) -> Letter | None:
+    """None when it can't be made: that delivery is refused, the others go on."""
+    try:
+        message = _filled(one)
+        if not takes_8bit and not message.isascii():
+            parsed = email.message_from_bytes(message, policy=email.policy.SMTP)
+            message = parsed.as_bytes(policy=email.policy.SMTP.clone(cte_type="7bit"))
+    except Exception as error:
+        # The error is kept whole in the log and by name in the row.
+        log.exception("message could not be made", delivery=one.id)
+        refuse_unmade(one, error)
+        return None
+    return Letter(building.envelope_sender(one.key), one.address, message)
+
+
+def _filled(one: Claim) -> bytes:
+    built = _single(one) if one.batch_id is None else _batch(one.batch_id)
+    return built.fill(
+        to=one.address,
+        key=one.key,
+        recipient_key=one.recipient_key,
+        dated_at=one.dated_at,
+    )
+
+
+def _single(one: Claim) -> building.Built:
+    if one.message is None:
+        raise ValueError("the message's bytes are gone")
+    return building.Built(bytes(one.message))
+
+
+@lru_cache(maxsize=8)
+def _batch(batch_id: int) -> building.Built:
+    """A batch's bytes never change once its deliveries exist."""
+    message = Batch.objects.values_list("message", flat=True).get(pk=batch_id)
+    return building.Built(bytes(message))

@@ -1,0 +1,30 @@
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+# What a server took is kept in mind this long while the database is away.
+PATIENCE_SECONDS = 60
+
+
+def persistently(write: Callable[[], T]) -> T:
+    """Write what only this process knows, again and again until the database is back.
+
+    For writes that name the state and fence they expect: a commit whose answer was
+    lost is not made twice. Raises the database's error after `PATIENCE_SECONDS`.
+    """
+    patience_ends = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return write()
+        except (OperationalError, InterfaceError) as error:
+            if connection.in_atomic_block or time.monotonic() > patience_ends:
+                raise
+            log.warning("database away", error=type(error).__name__)
+            connection.close()
+            time.sleep(0.5)

@@ -1,0 +1,212 @@
+"""The queue beside the deliveries, and the books that couriers share."""
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import psycopg
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from mail import Delivery, Recipient
+from mail.books import Books, Handover
+from mail.breaker import FAILURES, Breaker
+from mail.claiming import Claim, claim, is_due, lease, release
+from mail.models import QueueEntry
+from mail.outages import persistently
+from mail.settling import pause
+from mail.sweeping import sweep
+from tests.conftest import Servers
+from tests.mail.test_sending import person, tip_for_everybody
+from tests.racing import at_once
+
+State = Delivery.State
+NOW = timezone.now
+
+
+def single(recipient: Recipient, key: str = "one") -> Delivery:
+    return Delivery.objects.create(
+        recipient=recipient,
+        kind=Delivery.Kind.STAFF,
+        idempotency_key=key,
+        message=b"x",
+        dated_at=NOW(),
+        due_at=NOW(),
+    )
+
+
+def queued() -> list[int]:
+    return list(QueueEntry.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def test_whatever_has_no_fate_is_in_the_queue(db: None) -> None:
+    rosa = person("rosa")
+    one = single(rosa)
+    tip_for_everybody()
+
+    assert len(queued()) == 2
+    assert queued()[0] == one.pk
+    assert set(queued()) == set(Delivery.objects.values_list("pk", flat=True))
+
+
+@pytest.mark.parametrize("fate", Delivery.FINAL)
+def test_a_fate_takes_it_out_and_queueing_again_puts_it_back(
+    db: None, fate: Delivery.State
+) -> None:
+    one = single(person("rosa"))
+    changes = {"state": fate, "reason": "a test", "finished_at": NOW()}
+    Delivery.objects.filter(pk=one.pk).update(**changes)
+    assert queued() == []
+
+    later = NOW() + timedelta(hours=1)
+    Delivery.objects.filter(pk=one.pk).update(
+        state=State.QUEUED, finished_at=None, due_at=later
+    )
+
+    assert QueueEntry.objects.get().due_at == later
+
+
+def test_a_later_due_time_ends_the_claim(db: None) -> None:
+    one = single(person("rosa"))
+    claim()
+
+    Delivery.objects.filter(pk=one.pk).update(due_at=NOW() + timedelta(hours=1))
+
+    entry = QueueEntry.objects.get()
+    assert entry.claimed_until is None
+    assert not is_due()
+
+
+def test_a_deleted_delivery_leaves_nothing_in_the_queue(db: None) -> None:
+    one = single(person("rosa"))
+
+    Delivery.objects.filter(pk=one.pk).delete()
+
+    assert queued() == []
+
+
+def test_single_mails_are_claimed_before_older_tips(db: None) -> None:
+    rosa = person("rosa")
+    tip_for_everybody()
+    mail = single(rosa)
+
+    assert [one.id for one in claim(1)] == [mail.pk]
+
+
+def test_what_is_claimed_is_released_at_once_when_it_was_not_begun(db: None) -> None:
+    single(person("rosa"))
+    claims = claim()
+    assert not is_due()
+
+    release(claims)
+
+    assert [one.id for one in claim()] == [one.id for one in claims]
+
+
+def test_a_held_batch_is_not_claimed(db: None) -> None:
+    person("rosa")
+    batch = tip_for_everybody()
+    pause(batch.pk, reason="a test")
+
+    assert claim() == []
+    assert not is_due()
+
+
+def test_an_outcome_that_comes_after_the_lease_settles_the_doubt(db: None) -> None:
+    one = single(person("rosa"))
+    books = Books()
+    (mine,) = books.exchange([], claim())
+    sweep(NOW() + lease() + timedelta(seconds=1))
+    assert Delivery.objects.get(pk=one.pk).state == State.UNCERTAIN
+
+    books.exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
+
+    assert Delivery.objects.get(pk=one.pk).state == State.ACCEPTED
+
+
+def test_a_late_outcome_says_nothing_about_a_resend(db: None) -> None:
+    one = single(person("rosa"))
+    books = Books()
+    (mine,) = books.exchange([], claim())
+    sweep(NOW() + lease() + timedelta(seconds=1))
+    Delivery.objects.filter(pk=one.pk).update(state=State.QUEUED, finished_at=None)
+    (again,) = books.exchange([], claim())
+
+    books.exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
+
+    assert again.fence == mine.fence + 1
+    assert Delivery.objects.get(pk=one.pk).state == State.HANDING_OVER
+
+
+def test_only_one_of_two_that_hold_a_claim_hands_over(db: None) -> None:
+    single(person("rosa"))
+    claims = claim()
+
+    first, second = Books().exchange([], claims), Books().exchange([], claims)
+
+    assert (len(first), len(second)) == (1, 0)
+
+
+def test_couriers_at_once_get_their_own_answers(
+    cloned_database: str,
+) -> None:
+    for number in range(8):
+        single(person(f"p{number}"), str(number))
+    claims, books = claim(), Books()
+
+    def work(one: Claim) -> list[int]:
+        with books.open():
+            begun = books.exchange([], [one])
+            books.exchange([replace(mine, reply="250") for mine in begun], [])
+        return [mine.claim.id for mine in begun]
+
+    begun = at_once(*[partial(work, one) for one in claims])
+
+    assert begun == [[one.id] for one in claims]
+    assert Delivery.objects.filter(state=State.ACCEPTED).count() == 8
+
+
+def test_what_a_server_took_is_written_down_when_the_database_is_back(
+    cloned_database: str, cluster: Servers
+) -> None:
+    one = single(person("rosa"))
+    books = Books()
+    (mine,) = books.exchange([], claim())
+    with psycopg.connect(cluster.superuser_url(), autocommit=True) as superuser:
+        superuser.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+            [cloned_database],
+        )
+
+    books.exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
+
+    assert Delivery.objects.get(pk=one.pk).state == State.ACCEPTED
+
+
+def test_a_database_that_stays_away_is_said_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mail.outages.PATIENCE_SECONDS", 0)
+
+    def write() -> None:
+        raise OperationalError("away")
+
+    with pytest.raises(OperationalError):
+        persistently(write)
+
+
+def test_a_server_that_is_away_is_left_alone_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mail.breaker.FIRST_PAUSE_SECONDS", 1000)
+    breaker = Breaker()
+    for _ in range(FAILURES - 1):
+        breaker.note_failure()
+    assert not breaker.is_open()
+
+    breaker.note_failure()
+
+    assert breaker.is_open()
+    breaker.note_success()
+    assert not breaker.is_open()
