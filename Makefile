@@ -34,6 +34,7 @@ check: development ## Lint, format, types, templates, migrations and deploy chec
 
 bench: development ## Measure against the limits, as ratios (bench/README.md)
 	@$(PY) -m bench.sending
+	@$(PY) -m bench.million
 
 format: development ## Put the code into shape
 	@$(PY) -m ruff check --fix --quiet .
