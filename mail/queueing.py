@@ -5,13 +5,15 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from mail import building
 from mail.addresses import NotAnAddress, canonical_address
 from mail.hints import wake
 from mail.models import Batch, Delivery, Recipient
+from mail.pacing import paced
 from mail.rendering import render
 
 SEND_DUE = "mail.send_due"
@@ -85,11 +87,12 @@ def start_batch(
     name: str,
     mail: building.TipMail,
     recipients: QuerySet[Recipient],
-    due_at: datetime,
+    due_at: datetime | Combinable,
 ) -> Batch | None:
     """Queue `mail` for everybody in `recipients`, or None when that is nobody.
 
-    The list is made by one INSERT ... SELECT: complete, or not there at all.
+    The list is made by one INSERT ... SELECT: complete, or not there at all. An
+    expression as `due_at` is each recipient's own time, the same in the Date header.
     """
     batch = Batch.objects.create(name=name, message=building.build_tip(mail))
     batch.eligible = _insert_deliveries(batch, recipients, due_at)
@@ -102,24 +105,27 @@ def start_batch(
 
 
 def _insert_deliveries(
-    batch: Batch, recipients: QuerySet[Recipient], due_at: datetime
+    batch: Batch, recipients: QuerySet[Recipient], due_at: datetime | Combinable
 ) -> int:
+    if isinstance(due_at, datetime):
+        due_at = Value(due_at, output_field=DateTimeField())
+    chosen = recipients.order_by("pk").distinct("pk").values_list("pk", due_at)
     try:
-        ids, params = (
-            recipients.order_by().values("pk").distinct().query.sql_with_params()
-        )
+        rows, params = chosen.query.sql_with_params()
     except EmptyResultSet:
         # Django saw without asking the database that this is nobody.
         return 0
+    spaced, values = paced(rows, params)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             INSERT INTO mail_delivery
                 (recipient_id, batch_id, kind, idempotency_key, dated_at, due_at)
-            SELECT chosen.id, %s, %s, 'batch-' || %s || '-' || chosen.id, %s, %s
-            FROM ({ids}) AS chosen (id)
-            """,  # noqa: S608 - Django compiled `ids`; its values are parameters
-            [batch.pk, Delivery.Kind.TIP, batch.pk, due_at, due_at, *params],
+            SELECT chosen.id, %s, %s, 'batch-' || %s || '-' || chosen.id,
+                chosen.due_at, chosen.due_at
+            FROM ({spaced}) AS chosen (id, due_at)
+            """,  # noqa: S608 - Django compiled it; its values are parameters
+            [batch.pk, Delivery.Kind.TIP, batch.pk, *values],
         )
         return int(cursor.rowcount)
 

@@ -105,6 +105,15 @@ def imap(url: str) -> dict[str, Any]:
     return config
 
 
+def paces(text: str) -> dict[str, int]:
+    """Messages a minute by domain: `example.com=600, example.org=60`."""
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    found = {domain.strip().lower(): int(pace) for domain, _, pace in pairs}
+    if not all("." in domain and pace >= 1 for domain, pace in found.items()):
+        raise ValueError("a domain or a number of at least 1 is missing")
+    return found
+
+
 def smtp(url: str) -> dict[str, Any]:
     """host, port, username, password and tls ("none", "starttls", "tls").
 

@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from twitchsite import logs
-from twitchsite.env import Environment, broker, database, imap, smtp
+from twitchsite.env import Environment, broker, database, imap, paces, smtp
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")
@@ -165,6 +165,13 @@ MAIL_SERVER = env.parsed(
 MAIL_DEADLINE_SECONDS = env.number("MAIL_DEADLINE_SECONDS", 60, at_least=1)
 # How many messages a connection may have in doubt at once after a crash.
 HANDOVER_WINDOW = env.number("HANDOVER_WINDOW", 1, at_least=1)
+# Messages a minute, of each batch; 0 is as fast as the server takes them.
+MAIL_PACE = env.number("MAIL_PACE", 0, at_least=0)
+MAIL_DOMAIN_PACES = (
+    env.parsed("MAIL_DOMAIN_PACES", paces, remedy="Write gmail.com=600, example.org=60")
+    if env.text("MAIL_DOMAIN_PACES", "")
+    else {}
+)
 # Where bounces and complaints come back to, if it is a mailbox that we fetch from.
 BOUNCE_MAILBOX = (
     env.parsed(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from twitchsite.env import Environment, broker, database, smtp
+from twitchsite.env import Environment, broker, database, paces, smtp
 
 NO_FILE = Path("there is none")
 
@@ -57,3 +57,16 @@ def test_r10_mail_reaches_another_machine_over_tls_alone(host: str) -> None:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.0.1.7", "[::1]"])
 def test_r10_a_server_on_this_machine_may_speak_in_the_clear(host: str) -> None:
     assert smtp(f"smtp://{host}")["tls"] == "none"
+
+
+def test_paces_are_messages_a_minute_by_domain() -> None:
+    assert paces("Gmail.com=600, example.org=60") == {
+        "gmail.com": 600,
+        "example.org": 60,
+    }
+
+
+@pytest.mark.parametrize("text", ["gmail.com", "gmail.com=0", "600", "a.b=fast"])
+def test_a_pace_without_a_domain_or_a_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        paces(text)
