@@ -46,20 +46,22 @@ _EXCHANGE = f"""
             leased_until = %s
         FROM unnest(%s::bigint[]) AS mine (id), mail_recipient AS recipient
         WHERE delivery.id = mine.id AND delivery.state = 'queued'
-            AND delivery.due_at <= %s
+            AND delivery.due_at <= %s AND delivery.expires_at > %s
             AND recipient.id = delivery.recipient_id
             AND {_MAY_RECEIVE} AND NOT {_IS_HELD}
         RETURNING delivery.id, delivery.fence)
     SELECT id, fence FROM begun
 """  # noqa: S608 - constants
-_DROP = f"""
+_GIVE_UP = f"""
     UPDATE mail_delivery AS delivery SET
-        state = 'dropped', reason = 'recipient may not receive this',
+        state = CASE WHEN {_MAY_RECEIVE} THEN 'refused' ELSE 'dropped' END,
+        reason = CASE WHEN {_MAY_RECEIVE} THEN 'expired'
+            ELSE 'recipient may not receive this' END,
         finished_at = %s, message = NULL
     FROM mail_recipient AS recipient
     WHERE delivery.id = ANY(%s::bigint[]) AND delivery.state = 'queued'
         AND recipient.id = delivery.recipient_id
-        AND NOT ({_MAY_RECEIVE}) AND NOT {_IS_HELD}
+        AND (NOT ({_MAY_RECEIVE}) OR delivery.expires_at <= %s) AND NOT {_IS_HELD}
 """  # noqa: S608 - constants
 _LET_GO = "UPDATE mail_queueentry SET claimed_until = NULL WHERE delivery_id = ANY(%s)"
 
@@ -115,8 +117,9 @@ class Books:
     ) -> list[Handover]:
         """Note `accepted`; those of `wanted` whose bodies may leave now.
 
-        The rest stays out for a reason that is written down: no consent any more, a
-        batch that is held, somebody else was first. Waits for a database that is away.
+        The rest stays out for a reason that is written down: no consent any more, past
+        its day, a batch that is held, somebody else was first. Waits for a database
+        that is away.
         """
         entry = _Entry(accepted, wanted)
         with self._lock:
@@ -167,6 +170,7 @@ def _write_down(entries: list[_Entry]) -> list[int]:
                 now + lease(),
                 wanted,
                 now,
+                now,
             ],
             prepare=True,
         )
@@ -180,12 +184,13 @@ def _write_down(entries: list[_Entry]) -> list[int]:
 
 
 def _let_go(ids: list[int]) -> None:
-    """Drop those without consent; what a held batch keeps is anybody's again."""
+    """Give up those without consent or past their day; the rest is anybody's again."""
     if not ids:
         return
+    now = timezone.now()
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_DROP, [timezone.now(), ids])
+            cursor.execute(_GIVE_UP, [now, ids, now])
             cursor.execute(_LET_GO, [ids])
     except (OperationalError, InterfaceError):
         # Their claims end by themselves; those that were begun must not wait.

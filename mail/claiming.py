@@ -17,6 +17,7 @@ from django.utils import timezone
 from psycopg import Cursor
 
 from mail.models import Batch, QueueEntry
+from mail.overdue import hold_overdue
 
 # A claim of as many hardly costs more than one of a few.
 CLAIM_SIZE = 200
@@ -68,8 +69,12 @@ def lease() -> timedelta:
 
 
 def claim(limit: int = CLAIM_SIZE) -> list[Claim]:
-    """Take up to `limit` due deliveries, single mails first, then the older batch."""
+    """Take up to `limit` due deliveries, single mails first, then the older batch.
+
+    None of a batch that is overdue: that one is held first.
+    """
     now = timezone.now()
+    hold_overdue(now)
     taken = _claimed(_CLAIM_SINGLES, [now + lease(), now, limit])
     for batch_id in _running() if len(taken) < limit else []:
         rest = limit - len(taken)

@@ -10,6 +10,8 @@ from django.db.models.functions import Now
 
 # A delivery that could not leave for this long is given up (refused, expired).
 GIVE_UP_AFTER = timedelta(hours=24)
+# A batch of which nothing left for this long waits for a person.
+OVERDUE_AFTER = timedelta(hours=1)
 
 
 class Recipient(models.Model):
@@ -71,10 +73,24 @@ class Batch(models.Model):
     pause_reason = models.CharField(max_length=200, blank=True, default="")
     eligible = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
+    overdue_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="From then on it waits for a person if nothing of it has left. "
+        "Empty once something has.",
+    )
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "batches"
+        indexes = [
+            # What each claim asks.
+            models.Index(
+                fields=["overdue_at"],
+                name="mail_batch_overdue",
+                condition=Q(state="running", overdue_at__isnull=False),
+            )
+        ]
         permissions = [("control_batch", "Can start, pause, cancel and correct")]
 
     def __str__(self) -> str:
@@ -136,6 +152,11 @@ class Delivery(models.Model):
         help_text="The Date header; the same at every try.", db_default=Now()
     )
     due_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(
+        db_default=Now(),
+        editable=False,
+        help_text="A day after the first `due_at`, whatever retries do to that one.",
+    )
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     fence = models.PositiveBigIntegerField(
         default=0,
@@ -206,6 +227,17 @@ class Delivery(models.Model):
             ),
         ]
         triggers: ClassVar = [
+            # However a row is made. A person who resends sets `expires_at` anew.
+            pgtrigger.Trigger(
+                name="expires_a_day_after_due",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                func=f"""
+                    NEW.expires_at = NEW.due_at
+                        + interval '{GIVE_UP_AFTER.total_seconds():.0f} seconds';
+                    RETURN NEW;
+                """,
+            ),
             pgtrigger.Trigger(
                 name="queue_new",
                 level=pgtrigger.Statement,

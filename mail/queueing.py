@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import DateTimeField, QuerySet, Value
+from django.db.models import DateTimeField, Min, QuerySet, Value
 from django.db.models.expressions import Combinable
 from django.utils import timezone
 
@@ -13,6 +13,7 @@ from mail import building
 from mail.addresses import NotAnAddress, canonical_address
 from mail.hints import wake
 from mail.models import Batch, Delivery, Recipient
+from mail.overdue import overdue_from
 from mail.pacing import paced
 from mail.rendering import render
 
@@ -99,7 +100,10 @@ def start_batch(
     if not batch.eligible:
         batch.delete()
         return None
-    batch.save(update_fields=["eligible"])
+    # People in other time zones are due later; the batch is overdue by its first.
+    first = batch.deliveries.aggregate(due_at=Min("due_at"))
+    batch.overdue_at = overdue_from(first["due_at"])
+    batch.save(update_fields=["eligible", "overdue_at"])
     wake(SEND_DUE)
     return batch
 

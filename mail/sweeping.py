@@ -6,7 +6,8 @@ import structlog
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from mail.models import GIVE_UP_AFTER, Batch, Delivery, QueueEntry
+from mail.models import Batch, Delivery, QueueEntry
+from mail.overdue import hold_overdue
 
 log = structlog.get_logger(__name__)
 State = Delivery.State
@@ -32,8 +33,9 @@ def sweep(now: datetime | None = None) -> None:
     if lost:
         log.error("deliveries uncertain", count=lost)
     Delivery.objects.waiting().filter(
-        queue_entry__isnull=False, dated_at__lt=now - GIVE_UP_AFTER
+        queue_entry__isnull=False, expires_at__lte=now
     ).update(state=State.REFUSED, reason="expired", finished_at=now, message=None)
+    hold_overdue(now)
     finish_batches()
 
 
