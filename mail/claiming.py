@@ -5,14 +5,14 @@ It lives in the queue alone and decides nothing: whoever turns `queued` into
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 from psycopg import Cursor
 
@@ -23,11 +23,11 @@ from mail.overdue import hold_overdue
 CLAIM_SIZE = 200
 # Every statement of a sender finds its rows by an index; without statistics of a batch
 # that was just made the planner would sort or scan all of it. One plan a connection.
-PLANS = (
-    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
-    " SET enable_sort = off; SET enable_bitmapscan = off;"
-    " SET enable_hashjoin = off; SET enable_mergejoin = off"
-)
+_PLANS = {
+    "plan_cache_mode": "force_generic_plan",
+    **dict.fromkeys(("enable_seqscan", "enable_sort", "enable_bitmapscan"), "off"),
+    **dict.fromkeys(("enable_hashjoin", "enable_mergejoin"), "off"),
+}
 _CLAIM = """
     WITH taken AS (
         UPDATE mail_queueentry SET claimed_until = %s
@@ -111,6 +111,19 @@ def _claimed(statement: str, params: list[Any]) -> list[Claim]:
     with prepared_cursor() as cursor:
         cursor.execute(statement, params, prepare=True)
         return [Claim(*row) for row in cursor.fetchall()]
+
+
+@contextmanager
+def by_index() -> Iterator[None]:
+    """A sender's plans for this thread's connection, while it sends."""
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(f"SET {name} = {to}" for name, to in _PLANS.items()))
+    try:
+        yield
+    finally:
+        # A connection that broke meanwhile has no plans to forget.
+        with suppress(DatabaseError), connection.cursor() as cursor:
+            cursor.execute("; ".join(f"RESET {name}" for name in _PLANS))
 
 
 @contextmanager

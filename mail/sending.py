@@ -5,17 +5,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db import connection
 
 from mail.books import Books, Handover
 from mail.breaker import Breaker
-from mail.claiming import CLAIM_SIZE, PLANS, Claim, claim, is_due, release
+from mail.claiming import CLAIM_SIZE, Claim, by_index, claim, is_due, lease, release
 from mail.hints import wake
 from mail.letters import letter_for
 from mail.outages import persistently
@@ -49,13 +46,8 @@ def send_due() -> int:
         return 0
     if _breaker.is_open():
         return 0
-    with connection.cursor() as cursor:
-        cursor.execute(PLANS)
-    try:
+    with by_index():
         return _shift()
-    finally:
-        with suppress(Exception), connection.cursor() as cursor:
-            cursor.execute("RESET ALL")
 
 
 def _shift() -> int:
@@ -115,9 +107,10 @@ class Courier:
         while waiting and not closing.is_set() and (talk := self.connect()):
             letters = _next_letters(waiting, talk)
             wanted = [one for one, _ in letters.values()]
+            lease_ends = time.monotonic() + lease().total_seconds()
             window = _books.exchange(accepted, wanted)
             begun += len(window)
-            accepted = self._hand_over(talk, window, letters)
+            accepted = self._hand_over(talk, window, letters, lease_ends)
         if accepted:
             _books.exchange(accepted, [])
         if waiting:
@@ -130,9 +123,12 @@ class Courier:
         talk: Conversation,
         window: list[Handover],
         letters: dict[int, tuple[Claim, Letter]],
+        lease_ends: float,
     ) -> list[Handover]:
         """The accepted ones, still to be written down; all others are."""
-        outcomes = talk.hand_over_all([letters[one.claim.id][1] for one in window])
+        outcomes = talk.hand_over_all(
+            [letters[one.claim.id][1] for one in window], begin_before=lease_ends
+        )
         done = list(zip(window, outcomes, strict=True))
         if any(not outcome.reusable for _, outcome in done):
             self._hang_up()
@@ -140,7 +136,7 @@ class Courier:
             if outcome.fate is not Fate.ACCEPTED:
                 persistently(partial(settle, one, outcome))
         return [
-            replace(one, reply=outcome.reply)
+            Handover(one.claim, one.fence, outcome.reply)
             for one, outcome in done
             if outcome.fate is Fate.ACCEPTED
         ]

@@ -50,9 +50,10 @@ def refuse_unmade(one: Claim, error: Exception) -> None:
 
 
 def _handed_over_by(one: Handover) -> DeliveryQuerySet:
-    """The row, while this very hand-over has no fate."""
+    """The row, while the fate of this very hand-over is open or in doubt."""
+    open_or_in_doubt = [State.HANDING_OVER, State.UNCERTAIN]
     return Delivery.objects.filter(
-        pk=one.claim.id, state=State.HANDING_OVER, fence=one.fence
+        pk=one.claim.id, state__in=open_or_in_doubt, fence=one.fence
     )
 
 
@@ -82,6 +83,7 @@ def _requeue(one: Handover, *, reply: str = "", reason: str) -> None:
     _handed_over_by(one).update(
         state=State.QUEUED,
         leased_until=None,
+        finished_at=None,
         smtp_reply=reply,
         reason=reason[:100],
         due_at=timezone.now() + retry_gap(attempts),

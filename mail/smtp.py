@@ -5,6 +5,7 @@ every end of a hand-over is an Outcome, and a body that may have been taken is n
 called anything but uncertain (the fault table in docs/architecture.md).
 """
 
+import math
 import smtplib
 import ssl
 import time
@@ -146,14 +147,18 @@ class Conversation:
         (outcome,) = self.hand_over_all([Letter(sender, recipient, message)])
         return outcome
 
-    def hand_over_all(self, letters: Sequence[Letter]) -> Iterator[Outcome]:
+    def hand_over_all(
+        self, letters: Sequence[Letter], *, begin_before: float = math.inf
+    ) -> Iterator[Outcome]:
         """An Outcome for each letter, in order; never raises for what the server does.
 
         Where the server offers PIPELINING (RFC 2920) the next letter's envelope
         travels with the body before it: one round trip a message. A body never leaves
         before its own envelope was accepted. Once the connection has ended, letters
-        not begun are `LATER`.
+        not begun are `LATER`; so are those whose body would leave at `begin_before`
+        (seconds of time.monotonic) or later, as from a process that was stopped.
         """
+        self._begin_before = begin_before
         pipelined = bool(self._server.has_extn("pipelining"))
         is_announced = False
         for position, letter in enumerate(letters):
@@ -181,6 +186,8 @@ class Conversation:
             return outcome, False
         if refusal:
             return refusal, False
+        if time.monotonic() >= self._begin_before:
+            return Outcome(Fate.LATER, reason="its lease ended", reusable=False), False
         ahead = b"".join(self._envelope_lines(one) for one in following)
         return self._body(letter.message, ahead), bool(following)
 

@@ -15,7 +15,8 @@ from mail.breaker import FAILURES, Breaker
 from mail.claiming import Claim, claim, is_due, lease, release
 from mail.models import QueueEntry
 from mail.outages import persistently
-from mail.settling import pause
+from mail.settling import pause, settle
+from mail.smtp import Fate, Outcome
 from mail.sweeping import sweep
 from tests.conftest import Servers
 from tests.mail.test_sending import person, tip_for_everybody
@@ -123,6 +124,17 @@ def test_an_outcome_that_comes_after_the_lease_settles_the_doubt(db: None) -> No
     books.exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
 
     assert Delivery.objects.get(pk=one.pk).state == State.ACCEPTED
+
+
+def test_a_late_no_settles_the_doubt_and_it_is_tried_again(db: None) -> None:
+    one = single(person("rosa"))
+    (mine,) = Books().exchange([], claim())
+    sweep(NOW() + lease() + timedelta(seconds=1))
+
+    settle(mine, Outcome(Fate.LATER, reason="its lease ended"))
+
+    assert Delivery.objects.get(pk=one.pk).state == State.QUEUED
+    assert queued() == [one.pk]
 
 
 def test_a_late_outcome_says_nothing_about_a_resend(db: None) -> None:

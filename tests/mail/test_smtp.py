@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -217,3 +218,13 @@ def test_an_unreachable_server_says_so_at_once() -> None:
 
     with pytest.raises(OSError), conversation(port):  # noqa: PT011 - any refusal will do
         pytest.fail("nobody listens there")
+
+
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
+def test_no_body_leaves_once_its_lease_has_ended(ehlo: bytes) -> None:
+    with faulty(ehlo) as server, conversation(server.port) as talk:
+        letters = [Letter("a@example.com", "b@example.com", MESSAGE)] * 2
+        outcomes = list(talk.hand_over_all(letters, begin_before=time.monotonic()))
+
+    assert [one.fate for one in outcomes] == [Fate.LATER, Fate.LATER]
+    assert server.accepted == []
