@@ -3,9 +3,10 @@
 Nothing is ever answered. `reports` says what a mail means; here it has consequences.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -84,6 +85,17 @@ def take(raw: bytes, envelope_to: str | None = None) -> Taken:
     """
     report = classify(raw)
     key = key_in(envelope_to or "") or report.key
+    return _taken(key, Verdict(report.kind, report.status), report.about)
+
+
+def take_event(key: UUID | None, verdict: Verdict) -> Taken:
+    """The same for what a provider's webhook says; the request was proven."""
+    return _taken(key, verdict, lambda address: verdict)
+
+
+def _taken(
+    key: UUID | None, verdict: Verdict, about: Callable[[str], Verdict]
+) -> Taken:
     delivery = (
         Delivery.objects.select_related("recipient").filter(key=key).first()
         if key
@@ -91,9 +103,9 @@ def take(raw: bytes, envelope_to: str | None = None) -> Taken:
     )
     if delivery is None:
         reason = "nobody issued its key" if key else "it has no key of ours"
-        taken = Taken(report.kind, report.status, ignored=reason)
+        taken = Taken(verdict.kind, verdict.status, ignored=reason)
     else:
-        taken = _take(delivery, report.about(delivery.recipient.address))
+        taken = _take(delivery, about(delivery.recipient.address))
     _say(taken)
     return taken
 

@@ -20,6 +20,7 @@ import css_inline
 from django.conf import settings
 
 from mail.links import token
+from mail.providers import PROVIDERS
 
 TO = b"@@TO@@"
 DATE = b"@@DATE@@"
@@ -120,6 +121,7 @@ def _message(subject: str, html: str, text: str, extra: list[tuple[str, str]]) -
             f"<{MESSAGE_KEY.decode()}@{urlsplit(settings.SITE_URL).hostname}>",
         ),
         *extra,
+        *_tracked(),
         ("Auto-Submitted", "auto-generated"),
         ("MIME-Version", "1.0"),
         ("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
@@ -141,6 +143,13 @@ def _message(subject: str, html: str, text: str, extra: list[tuple[str, str]]) -
         "",
     ]
     return "\r\n".join(lines).encode("utf-8")
+
+
+def _tracked() -> list[tuple[str, str]]:
+    """The key as providers give it back, many of which replace the Message-ID."""
+    headers = [PROVIDERS[name].header for name in settings.WEBHOOKS]
+    filled = [one.format(MESSAGE_KEY.decode()) for one in headers if one]
+    return [(name, value) for name, _, value in (one.partition(": ") for one in filled)]
 
 
 def checked_header(text: str) -> str:

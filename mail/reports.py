@@ -18,6 +18,10 @@ from mail.mime import Headers, Part, take_apart
 STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?!\d)")
 # RFC 3464 section 2.3.6: type smtp is the other server's reply, codes first.
 SMTP_REPLY = re.compile(r"smtp;\s*[245]\d\d[ -]#?([245]\.\d{1,3}\.\d{1,3})(?!\d)", re.I)
+# The same without its type, or the status alone.
+REPLY = re.compile(
+    r"(?:smtp;\s*)?(?:[245]\d\d[ -]#?)?([245]\.\d{1,3}\.\d{1,3})(?!\d)", re.I
+)
 OUR_SENDER = re.compile(r"\bbounces\+([0-9a-f]{32})@", re.I)
 OUR_MESSAGE_ID = re.compile(r"<([0-9a-f]{32})@", re.I)
 # Whom the envelope named, as mail servers note it, the surest first.
@@ -99,9 +103,20 @@ def _envelope_key(headers: Headers) -> UUID | None:
     return None
 
 
-def _message_key(returned: Headers | None) -> UUID | None:
-    found = OUR_MESSAGE_ID.search(returned.first("message-id") if returned else "")
+def key_in_message_id(text: str) -> UUID | None:
+    """The key in a Message-ID of ours."""
+    found = OUR_MESSAGE_ID.search(text)
     return UUID(found[1]) if found else None
+
+
+def status_in(reply: str) -> str:
+    """The enhanced status that a reply begins with; empty when it has none."""
+    found = REPLY.match(reply.lstrip())
+    return found[1] if found else ""
+
+
+def _message_key(returned: Headers | None) -> UUID | None:
+    return key_in_message_id(returned.first("message-id")) if returned else None
 
 
 def _returned(parts: list[Part]) -> Headers | None:
@@ -138,7 +153,7 @@ def _verdict(group: Headers) -> Verdict:
         for name in ("original-recipient", "final-recipient")
         for value in group.all(name)
     )
-    return Verdict(_kind(group.word("action"), status), status, addresses)
+    return Verdict(kind_of(group.word("action"), status), status, addresses)
 
 
 def _status(group: Headers) -> str:
@@ -155,7 +170,7 @@ def _status(group: Headers) -> str:
     return status
 
 
-def _kind(action: str, status: str) -> Kind:
+def kind_of(action: str, status: str) -> Kind:
     """RFC 3464 section 2.3.3 and RFC 3463."""
     if action in ("delivered", "relayed", "expanded"):
         return Kind.DELIVERED

@@ -114,6 +114,18 @@ def paces(text: str) -> dict[str, int]:
     return found
 
 
+def webhooks(text: str) -> dict[str, str]:
+    """Each provider's secret: `mailgun:KEY,postmark:user:password`."""
+    found: dict[str, str] = {}
+    for one in filter(None, map(str.strip, text.split(","))):
+        name, _, secret = one.partition(":")
+        if not secret or name in found:
+            # The name alone: the rest would be in the log.
+            raise ValueError(f"{name!r} has no secret, or two")
+        found[name] = secret
+    return found
+
+
 def smtp(url: str) -> dict[str, Any]:
     """host, port, username, password and tls ("none", "starttls", "tls").
 

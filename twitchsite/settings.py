@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from twitchsite import logs
-from twitchsite.env import Environment, broker, database, imap, paces, smtp
+from twitchsite.env import Environment, broker, database, imap, paces, smtp, webhooks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")
@@ -182,6 +182,13 @@ BOUNCE_MAILBOX = (
 )
 if BOUNCE_MAILBOX:
     CELERY_BEAT_SCHEDULE["poll bounces"] = _every("mail.poll_bounces", 60)
+# Which providers may tell at /hooks/<provider>/ what became of our mails, and each
+# one's secret.
+WEBHOOKS = (
+    env.parsed("WEBHOOKS", webhooks, remedy="Write provider:secret,provider:secret.")
+    if env.text("WEBHOOKS", "")
+    else {}
+)
 _OWN_FACTS = {
     "MAIL_FROM": "twitchsite <tips@twitchsite.example>",
     "CONTACT_EMAIL": "hello@twitchsite.example",

@@ -4,6 +4,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("pages.urls")),
     path("", include("articles.urls")),
+    path("hooks/", include("mail.urls")),
     path("newsletter/", include("newsletter.urls")),
     path("admin/", admin.site.urls),
 ]
