@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
 from pytest_django import DjangoDbBlocker, Settings
+from xdist.scheduler import LoadScopeScheduling
 
 from twitchsite import embedded
 from twitchsite.embedded.mailbox import Keeper, messages, protocol
@@ -30,6 +31,7 @@ from twitchsite.env import broker, database
 SERVERS = "TWITCHSITE_TEST_SERVERS"
 TEMPLATE = "twitchsite"
 MIGRATING = 7_305_999
+WHOLE_SITES = ("tests/browser/", "tests/chaos/test_chaos", "tests/journey/")
 _numbers = count(1)
 _started = ExitStack()
 
@@ -52,6 +54,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     _started.close()
+
+
+class WholeFiles(LoadScopeScheduling):  # type: ignore[misc]
+    """pytest-xdist's plan, but a file that runs a whole site stays in one process.
+
+    Marks (`xdist_group`) can't say so: pytest-xdist 3.8 writes them into a test's
+    `nodeid`, which pytest 9.2 no longer lets it change.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.startswith(WHOLE_SITES) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> WholeFiles:
+    return WholeFiles(config, log)
 
 
 class Servers:

@@ -29,7 +29,6 @@ PATHS = [
 ]
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(
         CHROMIUM is None and not os.environ.get("CI"),
         reason="there is no chromium on this machine (apt-get install chromium)",

@@ -29,8 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 120
 MAIL_WITHIN = 60
 T = TypeVar("T")
-# One site for the whole file, on whichever process runs it.
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("site")]
+pytestmark = pytest.mark.journey
 ROSA = "rosa@example.com"
 
 
