@@ -12,7 +12,9 @@ BOOTSTRAP = @"$(PYTHON)" -I twitchsite/bootstrap.py requirements.txt
 TEST_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 LOCK := $(PY) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run test check bench format assets screenshots lock development
+SEEDS := 1 2 3
+
+.PHONY: help run test check chaos bench format assets screenshots lock development
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,7 +24,7 @@ run: ## Start the whole site here (PORT=8000, DATA_DIR=var)
 	@exec $(PY) manage.py up
 
 test: development ## Run the tests (ARGS="-k name" for some)
-	@exec $(PY) -m pytest -n auto --dist loadgroup $(ARGS)
+	@exec $(PY) -m pytest -n auto $(ARGS)
 
 check: development ## Lint, format, types, templates, migrations and deploy checks
 	@$(PY) -m ruff check .
@@ -31,6 +33,9 @@ check: development ## Lint, format, types, templates, migrations and deploy chec
 	@$(PY) -m djlint --quiet --lint templates
 	@$(TEST_SETTINGS) $(PY) -W ignore manage.py makemigrations --check --dry-run
 	@$(TEST_SETTINGS) $(PY) manage.py check --deploy --fail-level WARNING
+
+chaos: development ## Kill, freeze and starve the site (SEEDS="1 2 3", SCENARIO=S1)
+	@exec $(PY) -m tests.chaos --seeds "$(SEEDS)" --scenarios "$(SCENARIO)"
 
 bench: development ## Measure against the limits, as ratios (bench/README.md)
 	@$(PY) -m bench.sending

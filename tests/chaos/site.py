@@ -1,0 +1,181 @@
+"""A whole site for one seed: durable servers, a migrated database, senders, beat.
+
+Settings are made here and Django is set up here: what is imported later sees them.
+"""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+import redis
+
+from twitchsite import embedded
+from twitchsite.embedded.places import POINTER
+from twitchsite.embedded.processes import Child, Program
+from twitchsite.up import BEAT, SENDERS, WORKER
+
+ROOT = Path(__file__).resolve().parents[2]
+# Two of these are a lease: what crashes left is found within seconds, not minutes.
+DEADLINE_SECONDS = 2
+# Of a sender, for every kill leaves as many messages in doubt.
+CONNECTIONS_EACH = 4
+CONNECTIONS = len(SENDERS) * CONNECTIONS_EACH
+READY_SECONDS = 60
+
+
+class Site:
+    """Servers, senders and beat live as long as the seed."""
+
+    def __init__(
+        self, folder: Path, services: embedded.Services, listening: socket.socket
+    ) -> None:
+        self.folder = folder
+        self.services = services
+        # The sink's: it keeps its port however often it is started anew.
+        self.listening = listening
+        self.senders: list[Child] = []
+        self._children: list[Child] = []
+
+    def child(
+        self,
+        name: str,
+        command: Sequence[str],
+        descriptors: tuple[int, ...] = (),
+        **changes: str,
+    ) -> Child:
+        """A process of this site, not started yet; it ends with the site.
+
+        `changes` are made to its environment.
+        """
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **changes}
+        made = Child(
+            Program(
+                name=name,
+                command=tuple(command),
+                folder=self.folder / "run",
+                log=self.folder / "log" / f"{name}.log",
+                record=self.folder / "run" / f"{name}.pid",
+                environment=environment,
+                descriptors=descriptors,
+                stop_seconds=30,
+            )
+        )
+        self._children.append(made)
+        return made
+
+    def open(self) -> None:
+        """Start worker, senders and beat, by the commands of `up`."""
+        for name, command in SENDERS.items():
+            fewer = ("--concurrency", str(CONNECTIONS_EACH))
+            self.senders.append(self.child(name, (*command, *fewer)))
+        workers = [self.child("worker", WORKER), *self.senders]
+        for child in (*workers, self.beat("beat")):
+            child.start()
+        marks = [self.folder / "run" / f"{child.name}.ready" for child in workers]
+        if not until(lambda: all(one.exists() for one in marks), READY_SECONDS):
+            raise embedded.CannotStart("The workers did not get ready.")
+
+    def beat(self, name: str) -> Child:
+        return self.child(
+            name, (*BEAT, "--schedule", str(self.folder / "run" / f"{name}.schedule"))
+        )
+
+    def close(self) -> None:
+        for child in reversed(self._children):
+            child.stop()
+
+    def forget_hints(self) -> None:
+        """FLUSHALL: what Redis is not needed for."""
+        with redis.Redis.from_url(self.services.redis_url()) as client:
+            client.flushall()
+
+
+def family(child: Child) -> list[psutil.Process]:
+    """The process and its own children, by their numbers."""
+    leader = psutil.Process(child.pid)
+    return [leader, *leader.children(recursive=True)]
+
+
+def until(is_so: Callable[[], bool], seconds: float) -> bool:
+    """Whether it became so within that time."""
+    ends = time.monotonic() + seconds
+    while not (so := is_so()) and time.monotonic() < ends:
+        time.sleep(0.1)
+    return so
+
+
+@contextmanager
+def site(folder: Path) -> Iterator[Site]:
+    """Everything below `folder`: logs, lists and journals stay there afterwards.
+
+    What an earlier run left there goes first, its processes too.
+    """
+    _clear(folder)
+    with ExitStack() as stack:
+        stack.callback(_clear_servers, folder)
+        services = stack.enter_context(embedded.running(folder, durable=True))
+        listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+        stack.enter_context(listening)
+        os.environ |= _settings(folder, services, listening.getsockname()[1])
+        _migrate()
+        made = Site(folder, services, listening)
+        stack.callback(made.close)
+        made.open()
+        yield made
+
+
+def _settings(
+    folder: Path, services: embedded.Services, mail_port: int
+) -> dict[str, str]:
+    """A production site's environment."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "twitchsite.settings",
+        "DATA_DIR": str(folder),
+        "DEMO": "0",
+        "SITE_URL": "https://health.example",
+        "SECRET_KEY": "chaos only: fifty characters and more, so that checks pass",
+        "CONSENT_KEY": "chaos only: the key of links",
+        "DATABASE_URL": services.application_url(),
+        "MIGRATION_DATABASE_URL": services.owner_url(),
+        "REDIS_URL": services.redis_url(),
+        "EMAIL_URL": f"smtp://127.0.0.1:{mail_port}",
+        "MAIL_FROM": "twitchsite <tips@health.example>",
+        "MAIL_DEADLINE_SECONDS": str(DEADLINE_SECONDS),
+        "HANDOVER_WINDOW": "1",
+        "CONTACT_EMAIL": "hello@health.example",
+        "POSTAL_ADDRESS": "1 Chaos Street",
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def _migrate() -> None:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from twitchsite import celery
+
+    # Hints are sent by whichever application is the current one.
+    celery.app.set_default()
+    call_command("migrate", verbosity=0)
+
+
+def _clear(folder: Path) -> None:
+    embedded.end_all_left(folder / "run")
+    _clear_servers(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_servers(folder: Path) -> None:
+    """The servers' data, which lies outside of `folder` when this process is root."""
+    pointer = folder / POINTER
+    places = [Path(pointer.read_text().strip())] if pointer.exists() else []
+    for place in (*places, folder / "postgres", folder / "valkey"):
+        shutil.rmtree(place, ignore_errors=True)
+    pointer.unlink(missing_ok=True)

@@ -1,0 +1,42 @@
+"""What became of everybody, counted from the mail server's journal."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.chaos.journal import Entry, taken
+
+FAILED = ("refused", "dropped", "uncertain")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """`lost` and `twice` are people and messages that there must be none of."""
+
+    eligible: int
+    accepted: int
+    lost: tuple[str, ...]
+    twice: int
+    uncertain: tuple[str, ...]
+
+
+def count(
+    eligible: Collection[str],
+    journal: Sequence[Entry],
+    fates: Mapping[str, str],
+    unsubscribed: Collection[str] = (),
+) -> Tally:
+    """Lost is whom the server took nothing for and no final state names.
+
+    `fates` are the database's states by address. A state `accepted` proves nothing:
+    only the journal does.
+    """
+    accepted = taken(journal)
+    named = {address for address, fate in fates.items() if fate in FAILED}
+    known = {*unsubscribed, *accepted, *named}
+    return Tally(
+        eligible=len(eligible),
+        accepted=sum(1 for one in eligible if one in accepted),
+        lost=tuple(sorted(set(eligible) - known)),
+        twice=sum(times - 1 for times in accepted.values()),
+        uncertain=tuple(a for a, fate in fates.items() if fate == "uncertain"),
+    )

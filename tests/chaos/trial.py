@@ -1,0 +1,254 @@
+"""One scenario: its people, its batches, its mail server, and what became of them."""
+
+import json
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from celery import current_app
+from django.db import OperationalError, connection, connections, transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerAway
+
+from mail import Batch, Delivery, Recipient, TipMail, start_batch
+from mail.building import UNSUBSCRIBE, envelope_sender
+from tests.chaos import journal
+from tests.chaos.faults import Fault, Plan
+from tests.chaos.journal import Entry
+from tests.chaos.result import Result
+from tests.chaos.site import Site, family, until
+from tests.chaos.tally import Tally, count
+from twitchsite.embedded.processes import Child
+from twitchsite.up import PYTHON
+
+HTML = f'<html lang="en"><body><p>Rest.</p><a href="{UNSUBSCRIBE}">x</a></body></html>'
+TIP = TipMail("Rest your eyes", HTML, f"Rest.\nLeave: {UNSUBSCRIBE}")
+State = Delivery.State
+# 2,000 messages over 8 connections last a minute.
+SLOW = Plan(seconds_each=0.24)
+BRISK = Plan(seconds_each=0.15)
+
+
+@dataclass(frozen=True)
+class Mailing:
+    """One batch and everybody it is for, written down before it could start."""
+
+    batch: int
+    # Each address's envelope sender.
+    senders: Mapping[str, str]
+    journal: Path
+
+    @property
+    def eligible(self) -> Sequence[str]:
+        return sorted(self.senders)
+
+    def entries(self) -> list[Entry]:
+        return journal.read(self.journal)
+
+    def taken(self) -> int:
+        return sum(1 for one in self.entries() if one.accepted)
+
+    def fates(self) -> dict[str, str]:
+        """The database's state for each address."""
+        rows = Delivery.objects.filter(batch_id=self.batch)
+        return dict(rows.values_list("recipient__address", "state"))
+
+    def settled(self) -> bool:
+        """Has every delivery a fate? No, while the database is away."""
+        mine = Delivery.objects.filter(batch_id=self.batch)
+        try:
+            return not mine.unfinished().exists()
+        except OperationalError:
+            connection.close()
+            return False
+
+
+class Trial:
+    def __init__(self, site: Site, name: str, seed: int, *, short: bool) -> None:
+        self.site = site
+        self.name = name
+        self.is_short = short
+        # A mail server slow enough that things can happen meanwhile.
+        self.slow = BRISK if short else SLOW
+        self.random = random.Random(f"{name} {seed}")  # noqa: S311 - repeatable
+        self.kills = 0
+        self.complaints: list[str] = []
+        self.mailings: list[Mailing] = []
+        # When each person's leaving was committed, in seconds since 1970.
+        self.unsubscribed: dict[str, float] = {}
+        self._sink: Child | None = None
+        self._folder = site.folder / name
+        self._folder.mkdir()
+
+    def size(self, long: int, short: int) -> int:
+        """How much of it: for `make chaos`, or for `make test`."""
+        return short if self.is_short else long
+
+    def expect(self, is_so: bool, otherwise: str) -> None:
+        """A condition of this scenario's own."""
+        if not is_so:
+            self.complaints.append(otherwise)
+
+    # --- Mailing -------------------------------------------------------------------
+
+    def people(self, number: int) -> list[str]:
+        """That many confirmed subscribers; their addresses."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "WITH made AS ("
+                "INSERT INTO mail_recipient (address, may_receive, suppression) "
+                "SELECT %s || n || '@example.com', true, '' "
+                "FROM generate_series(1, %s) AS n RETURNING id) "
+                "INSERT INTO newsletter_subscriber (key, recipient_id, status, "
+                "confirmed_at, topics, frequency, time_zone) "
+                "SELECT gen_random_uuid(), id, 'confirmed', now(), '{}', 'weekly', "
+                "'UTC' FROM made",
+                [self._prefix, number],
+            )
+        return [f"{self._prefix}{n}@example.com" for n in range(1, number + 1)]
+
+    @property
+    def _prefix(self) -> str:
+        return f"{self.name.lower()}-"
+
+    def mail(
+        self, plan: Plan, faults: Mapping[str, Fault] = MappingProxyType({})
+    ) -> Mailing:
+        """Start a batch for this scenario's people; `faults` strike by address.
+
+        Who is eligible is on disk, and the sink in its place, before the batch's
+        transaction commits: nobody can have been sent anything.
+        """
+        number = len(self.mailings) + 1
+        with transaction.atomic():
+            mailing = self._start_batch(self._folder / f"journal{number}")
+            self._write(f"eligible{number}", mailing.eligible)
+            struck = {mailing.senders[one]: fault for one, fault in faults.items()}
+            self.serve(mailing, replace(plan, messages=struck))
+        self.mailings.append(mailing)
+        return mailing
+
+    def _start_batch(self, path: Path) -> Mailing:
+        mine = Recipient.objects.filter(address__startswith=self._prefix)
+        batch = start_batch(
+            name=f"{self.name} {path.name}",
+            mail=TIP,
+            recipients=mine.filter(may_receive=True, suppressed_at=None),
+            due_at=timezone.now(),
+        )
+        if batch is None:
+            raise ValueError("there is nobody to mail")
+        rows = batch.deliveries.values_list("recipient__address", "key")
+        senders = {address: envelope_sender(key) for address, key in rows}
+        return Mailing(batch.pk, senders, path)
+
+    def serve(self, mailing: Mailing, plan: Plan) -> None:
+        """The mail server anew, as `plan` says."""
+        if self._sink:
+            self._sink.stop()
+        written = self._folder / "plan"
+        plan.write(written)
+        descriptor = self.site.listening.fileno()
+        command = (*PYTHON, "tests.chaos.sink", str(descriptor), str(written))
+        self._sink = self.site.child(
+            "sink", (*command, str(mailing.journal)), (descriptor,)
+        )
+        self._sink.start()
+
+    # --- Striking and waiting ------------------------------------------------------
+
+    def kill(self, child: Child) -> None:
+        """SIGKILL for the process and its own children."""
+        others = family(child)[1:]
+        child.kill()
+        for process in others:
+            process.kill()
+        self.kills += 1
+
+    def until_taken(self, mailing: Mailing, number: int, within: float = 120) -> None:
+        """Wait until the mail server has that many."""
+        taken = until(lambda: mailing.taken() >= number, within)
+        self.expect(taken, f"the server had not taken {number} after {within:.0f} s")
+
+    def until_settled(
+        self, mailing: Mailing, within: float = 120, *, hurried: bool = True
+    ) -> None:
+        """Wait until every delivery has a fate.
+
+        Hurried: what was put off is due at once and the sweep comes every second, so
+        that the minutes a site would wait are not waited here.
+        """
+        ends = time.monotonic() + within
+        settled = False
+        while not settled and time.monotonic() < ends:
+            if hurried:
+                self.hurry()
+            settled = until(mailing.settled, 1)
+        self.expect(settled, f"not every message had a fate after {within:.0f} s")
+
+    def hurry(self) -> None:
+        """What is queued for later is due now, and what crashes left is looked for."""
+        later = Delivery.objects.filter(state=State.QUEUED, due_at__gt=timezone.now())
+        try:
+            later.update(due_at=timezone.now())
+        except OperationalError:
+            connection.close()
+        self.hint("mail.sweep")
+        self.hint("mail.send_due")
+
+    def hint(self, task: str) -> None:
+        """As good as `mail.hints`: one that gets lost is lost."""
+        try:
+            current_app.send_task(task, ignore_result=True, expires=5)
+        except (BrokerAway, OSError):
+            return
+
+    def logged(self, text: str) -> bool:
+        """Does a sender's log say so?"""
+        logs = [sender.program.log for sender in self.site.senders]
+        return any(text in log.read_text() for log in logs if log.exists())
+
+    # --- Counting ------------------------------------------------------------------
+
+    def expect_few_uncertain(self, connections: int) -> None:
+        """A kill leaves at most one message in doubt a connection."""
+        fates = [fate for one in self.mailings for fate in one.fates().values()]
+        found, most = fates.count(State.UNCERTAIN), connections * self.kills
+        self.expect(found <= most, f"{found} are uncertain, {most} may be")
+
+    def counted(self, result: Result) -> Result:
+        """`result` with what the journals say, now that all is over."""
+        counts = [self._counted(n, one) for n, one in enumerate(self.mailings, 1)]
+        return replace(
+            result,
+            kills=self.kills,
+            eligible=sum(one.eligible for one in counts),
+            accepted=sum(one.accepted for one in counts),
+            lost=sum(len(one.lost) for one in counts),
+            twice=sum(one.twice for one in counts),
+            uncertain=sum(len(one.uncertain) for one in counts),
+            complaints=self.complaints,
+        )
+
+    def _counted(self, number: int, mailing: Mailing) -> Tally:
+        tally = count(
+            mailing.eligible, mailing.entries(), mailing.fates(), self.unsubscribed
+        )
+        self._write(f"uncertain{number}", tally.uncertain)
+        self._write(f"lost{number}", tally.lost)
+        return tally
+
+    def _write(self, name: str, facts: Sequence[str]) -> None:
+        with (self._folder / f"{name}.json").open("w") as file:
+            json.dump(facts, file, indent=1)
+
+    def close(self) -> None:
+        """Nothing of this scenario goes on in the next."""
+        batches = Batch.objects.filter(pk__in=[one.batch for one in self.mailings])
+        batches.exclude(state=Batch.State.FINISHED).update(state=Batch.State.CANCELLED)
+        if self._sink:
+            self._sink.stop()
+        connections.close_all()
