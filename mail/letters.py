@@ -14,14 +14,18 @@ from mail.smtp import Letter
 
 log = structlog.get_logger(__name__)
 
+# Headers stay as they were written: folding anew makes an encoded word of the long
+# address in List-Unsubscribe, which no program reads (RFC 2047 section 5).
+SEVEN_BIT = email.policy.SMTP.clone(cte_type="7bit", refold_source="none")
+
 
 def letter_for(one: Claim, *, takes_8bit: bool) -> Letter | None:
     """None when it can't be made: that delivery is refused, the others go on."""
     try:
         message = _filled(one)
         if not takes_8bit and not message.isascii():
-            parsed = email.message_from_bytes(message, policy=email.policy.SMTP)
-            message = parsed.as_bytes(policy=email.policy.SMTP.clone(cte_type="7bit"))
+            parsed = email.message_from_bytes(message, policy=SEVEN_BIT)
+            message = parsed.as_bytes()
     except Exception as error:
         # The error is kept whole in the log and by name in the row.
         log.exception("message could not be made", delivery=one.id)
