@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mail.addresses import canonical_address as canonical_address
     from mail.building import UNSUBSCRIBE as UNSUBSCRIBE
     from mail.building import TipMail as TipMail
+    from mail.environment import why_held as why_held
     from mail.hints import wake as wake
     from mail.links import is_signed as is_signed
     from mail.links import read_token as read_token
@@ -31,6 +32,7 @@ _DOOR = {
     "canonical_address": "addresses",
     "TipMail": "building",
     "UNSUBSCRIBE": "building",
+    "why_held": "environment",
     "wake": "hints",
     "is_signed": "links",
     "read_token": "links",

@@ -1,10 +1,15 @@
-"""What is wrong with the settings of the mails, and what to write instead."""
+"""What is wrong with mails that settings or database say, and what to do about it."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from django.apps.config import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import ProgrammingError
 
+from mail.environment import why_held
+from mail.guard import REMEDY
 from mail.providers import PROVIDERS, Provider
 
 
@@ -34,3 +39,24 @@ def _proves(provider: Provider, secret: str) -> bool:
         # Each library has its own way to refuse a key.
         return False
     return bool(secret)
+
+
+@register(Tags.database)
+def mail_leaves_from_here(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """W001, a warning: the site is right to serve its pages while a person decides."""
+    if "default" not in (databases or []):
+        return []
+    try:
+        reason = why_held()
+    except ProgrammingError:
+        # Before the first migrate there is nothing to send.
+        return []
+    if not reason:
+        return []
+    return [
+        Warning(f"Mail is held: {reason}.", hint=f"Please {REMEDY}.", id="mail.W001")
+    ]

@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from psycopg import Cursor
 
+from mail.guard import may_send
 from mail.models import Batch, QueueEntry
 from mail.overdue import hold_overdue
 
@@ -71,8 +72,11 @@ def lease() -> timedelta:
 def claim(limit: int = CLAIM_SIZE) -> list[Claim]:
     """Take up to `limit` due deliveries, single mails first, then the older batch.
 
-    None of a batch that is overdue: that one is held first.
+    None in an environment that may not send, and none of a batch that is overdue:
+    that one is held first.
     """
+    if not may_send():
+        return []
     now = timezone.now()
     hold_overdue(now)
     taken = _claimed(_CLAIM_SINGLES, [now + lease(), now, limit])

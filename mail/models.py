@@ -3,6 +3,7 @@ from typing import ClassVar, Self
 from uuid import uuid4
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
@@ -337,3 +338,33 @@ class QueueEntry(models.Model):
 
     def __str__(self) -> str:
         return f"queue entry of delivery {self.delivery_id}"
+
+
+class Environment(models.Model):
+    """Where this database sends from: one row, none before the first start.
+
+    What it is held against, and who writes it: `mail.environment`.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    system_identifier = models.CharField(max_length=20)
+    database_oid = models.BigIntegerField()
+    database_name = models.CharField(max_length=63)
+    site_url = models.TextField()
+    hosts = ArrayField(models.UUIDField(), help_text="Whose id files are known.")
+    heartbeat_at = models.DateTimeField()
+    restored_at = models.DateTimeField(
+        null=True, help_text="When a host remembered newer data than there were."
+    )
+    adopted_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(id=1), name="mail_environment_is_one_row"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.database_name} for {self.site_url}"

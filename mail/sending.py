@@ -13,6 +13,7 @@ from django.conf import settings
 from mail.books import Books, Handover
 from mail.breaker import Breaker
 from mail.claiming import CLAIM_SIZE, Claim, by_index, claim, is_due, lease, release
+from mail.guard import may_send, note_sent
 from mail.hints import wake
 from mail.letters import letter_for
 from mail.outages import persistently
@@ -41,6 +42,8 @@ def send_due() -> int:
     One connection to the mail server; several of these may run, in any number of
     processes. Where there is much to do each wakes one more.
     """
+    if not may_send():
+        return 0
     if not is_due():
         finish_batches()
         return 0
@@ -63,6 +66,8 @@ def _shift() -> int:
             if begun == 0 and len(claims) == courier.claim_size:
                 wake(SEND_DUE)
             begun += courier.deliver(claims)
+    if begun:
+        note_sent()
     finish_batches()
     return begun
 

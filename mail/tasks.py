@@ -5,7 +5,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 
-from mail import polling, sending, sweeping
+from mail import guard, polling, sending, sweeping
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,8 @@ def sweep() -> None:
 
 @shared_task(name="mail.poll_bounces")
 def poll_bounces() -> None:
-    if settings.BOUNCE_MAILBOX is None:
+    # What a copy of the database took from the mailbox, the site would never see.
+    if settings.BOUNCE_MAILBOX is None or not guard.may_send():
         return
     try:
         polling.poll(settings.BOUNCE_MAILBOX)

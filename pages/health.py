@@ -8,6 +8,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
+from mail import why_held
+
 
 @never_cache
 @require_safe
@@ -19,10 +21,13 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when database, its migrations and Redis are there; 503 says what is not."""
+    """200 when database, its migrations and Redis are there; 503 says what is not.
+
+    Mail that is held is no reason to take the pages off the net.
+    """
     found = {"database": _database(), "redis": _redis()}
     ready = all(state == "ok" for state in found.values())
-    return JsonResponse(found, status=200 if ready else 503)
+    return JsonResponse({**found, "mail": _mail()}, status=200 if ready else 503)
 
 
 def _database() -> str:
@@ -40,3 +45,11 @@ def _redis() -> str:
     except (RedisError, OSError):
         return "away"
     return "ok"
+
+
+def _mail() -> str:
+    try:
+        reason = why_held()
+    except DatabaseError:
+        return "unknown"
+    return f"held, {reason}; manage.py adoptdatabase says more" if reason else "ok"

@@ -107,6 +107,13 @@ def own_valkey(cluster: Servers, settings: Settings) -> None:
     settings.CELERY_BROKER_URL = broker(url)
 
 
+@pytest.fixture(autouse=True)
+def own_data_dir(settings: Settings, tmp_path: Path) -> Path:
+    """Each test is a host of its own, which remembers no other test's database."""
+    settings.DATA_DIR = tmp_path / "data"
+    return tmp_path / "data"
+
+
 def point_at(cluster: Servers, name: str) -> None:
     """Let both of Django's aliases use the database `name`."""
     urls = {"default": cluster.application_url(name), "owner": cluster.owner_url(name)}

@@ -248,14 +248,21 @@ class Site:
             time.sleep(0.1)
 
     def _site_is_ready(self) -> bool:
-        """Asked from inside, in the name of the host that the site answers to."""
+        return self._health() is not None
+
+    def _health(self) -> dict[str, str] | None:
+        """What /readyz says; None while the site is not ready.
+
+        Asked from inside, in the name of the host that the site answers to.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.asked.port, timeout=5)
         host = urlsplit(self.asked.public_url).netloc
         try:
             connection.request("GET", "/readyz", headers={"Host": host})
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
+            answer = connection.getresponse()
+            return dict(json.load(answer)) if answer.status == 200 else None
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
         finally:
             connection.close()
 
@@ -268,6 +275,9 @@ class Site:
         screen.fact("admin", f"{url}/admin/")
         if self.asked.is_demonstration and not self.asked.email_url:
             screen.fact("mailbox", f"{url}/dev/mail/")
+        mail = (self._health() or {}).get("mail", "ok")
+        if mail != "ok":
+            screen.fact("mail", mail)
         screen.fact("data", str(self.folder.path))
         screen.fact("logs", str(self.folder.path / "log"))
         if people:

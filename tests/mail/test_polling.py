@@ -214,6 +214,7 @@ def test_a_wrong_password_says_so(server: ImapServer, settings: Settings) -> Non
 
 
 def test_the_tick_does_without_a_mailbox_and_waits_for_one_that_is_away(
+    db: None,
     settings: Settings,
 ) -> None:
     settings.BOUNCE_MAILBOX = None
