@@ -1,5 +1,6 @@
 """All that other apps may ask of articles."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from django.contrib.auth.models import User
 
 from articles import library_files, loading
 from articles.models import Article
-from review import Standing, State, standing, standings
+from review import Standing, standings
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ def cards(slugs: list[str]) -> list[Card]:
     return [card(by_slug[slug]) for slug in slugs if slug in by_slug]
 
 
-def live_standing(slug: str, at: datetime | None = None) -> Standing:
-    """The standing of the very text that readers of `slug` get, or unsigned."""
-    published = Article.objects.published(at).select_related("live_revision")
-    article = published.filter(slug=slug).first()
-    if article is None or article.live_revision is None:
-        return Standing(State.UNSIGNED)
-    return standing(*_text(article), at)
+def live_standings(
+    slugs: Collection[str], at: datetime | None = None
+) -> dict[str, Standing]:
+    """The standing of the very text that readers get, for those on the site."""
+    published = Article.objects.published(at).filter(slug__in=slugs)
+    texts = {one.slug: _text(one) for one in published.select_related("live_revision")}
+    found = standings(list(texts.values()), at)
+    return {slug: found[text] for slug, text in texts.items()}
 
 
 def live_revision_id(slug: str) -> int | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mail.queueing import tell_staff as tell_staff
     from mail.rendering import absolute as absolute
     from mail.rendering import render as render
+    from mail.settling import pause as pause
 
 _DOOR = {
     "NotAnAddress": "addresses",
@@ -47,6 +48,7 @@ _DOOR = {
     "tell_staff": "queueing",
     "absolute": "rendering",
     "render": "rendering",
+    "pause": "settling",
 }
 __all__ = sorted(_DOOR)
 

@@ -1,11 +1,15 @@
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from ledger import ReadOnlyAdmin, is_redacted
-from newsletter import desk
+from newsletter import choosing, desk
 from newsletter.models import (
     ConsentEvent,
     HealthTip,
@@ -26,31 +30,59 @@ from review import (
 )
 
 
+class TipList(ChangeList):
+    """Each tip with what it waits for, asked once for the whole page."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        tips: list[Any] = list(self.result_list)
+        waiting = choosing.what_tips_wait_for(tips)
+        for tip in tips:
+            tip.waits_for = waiting[tip.pk]
+        self.result_list = tips
+
+
 @admin.register(HealthTip)
 class HealthTipAdmin(DeskAdmin):
     verbs = (desk.Revise(),)
-    list_display = ["slug", "position", "newest", "review"]
+    list_display = ["newest", "outlook", "review", "sent", "slug"]
     list_filter = [StandingFilter]
     change_form_template = "admin/newsletter/healthtip/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[HealthTip]:
-        return HealthTip.objects.with_newest()
+        return HealthTip.objects.with_newest().with_last_slot()
 
-    @admin.display(description="newest text")
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return TipList
+
+    @admin.display(description="tip", ordering="position")
     def newest(self, tip: Any) -> str:
         return tip.newest_subject or "(nothing written yet)"
 
-    @admin.display(description="review of the newest text", ordering="standing")
+    @admin.display(description="its review", ordering="standing")
     def review(self, tip: Any) -> str:
         return str(State(tip.standing).label)
 
+    @admin.display(description="may it go out?")
+    def outlook(self, tip: Any) -> str:
+        return outlook_words(tip.waits_for)
+
+    @admin.display(description="last sent", ordering="last_slot")
+    def sent(self, tip: Any) -> str:
+        return f"{tip.last_slot:%-d %B %Y}" if tip.last_slot else "never"
+
     def facts(self, request: HttpRequest, obj: HealthTip) -> dict[str, Any]:
         return {
+            "outlook": outlook_words(choosing.what_tips_wait_for([obj])[obj.pk]),
             "revisions": [
                 {"row": one, "url": admin_url(one), "standing": standing_of(one)}
                 for one in obj.revisions.order_by("-number")
-            ]
+            ],
         }
+
+
+def outlook_words(waits_for: str) -> str:
+    return f"Not yet. {waits_for}" if waits_for else "Yes"
 
 
 def standing_of(revision: TipRevision) -> str:
@@ -81,9 +113,42 @@ class TipRevisionAdmin(ReadOnlyDesk):
         }
 
 
+# How many of a schedule's slots its page shows.
+SLOTS_SHOWN = 4
+
+
 @admin.register(Schedule)
 class ScheduleAdmin(DeskAdmin):
-    list_display = ["name", "weekday", "time_of_day", "every", "active"]
+    list_display = ["name", "next_slot", "repeats", "active"]
+    change_form_template = "admin/newsletter/schedule/change_form.html"
+    fieldsets = (
+        (None, {"fields": ["name", "weekday", "time_of_day"]}),
+        (None, {"fields": ["starts_at", "active", "repeats"]}),
+        ("For the demonstration", {"fields": ["every"], "classes": ["collapse"]}),
+    )
+
+    @admin.display(description="next slot")
+    def next_slot(self, schedule: Schedule) -> str:
+        slots = slots_of(schedule, timezone.now(), 1)
+        return schedule.words_for(slots[0]) if slots else "–"
+
+    def facts(self, request: HttpRequest, obj: Schedule) -> dict[str, Any]:
+        now = timezone.now()
+        return {
+            "slots": [
+                {
+                    "words": obj.words_for(slot),
+                    "prepared_at": None if obj.every else obj.opens_at(slot),
+                }
+                for slot in slots_of(obj, now, SLOTS_SHOWN)
+            ],
+            "ready": choosing.sendable(obj, now),
+        }
+
+
+def slots_of(schedule: Schedule, now: datetime, count: int) -> list[datetime]:
+    """The next slots to be served; none while the schedule rests."""
+    return list(islice(schedule.slots_to_come(now), count)) if schedule.active else []
 
 
 @admin.register(Issue)

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 from uuid import uuid4
@@ -5,10 +6,18 @@ from uuid import uuid4
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat, Now
 from django.utils import timezone
 
 from ledger import Attested
+from newsletter.clocks import (
+    FIRST_ZONE,
+    LAST_ZONE,
+    WhenClocksRead,
+    month_of,
+    week_of,
+)
 from review import digest_of_stored, state_of
 
 HEXADECIMAL = r"^[0-9a-f]{64}$"
@@ -64,6 +73,18 @@ class SubscriberQuerySet(models.QuerySet["Subscriber"]):
             recipient__may_receive=True,
             recipient__suppressed_at__isnull=True,
         )
+
+    def getting(self, schedule: "Schedule", slot: datetime, at: datetime) -> Self:
+        """Who gets the schedule's issue of `slot` if it starts at `at`.
+
+        Those who asked for one tip a month get the month's first issue; who came when
+        the slot was past where they live begins with the next one.
+        """
+        own_time = schedule.due_at(slot, F("time_zone"))
+        people = self.eligible(at).filter(confirmed_at__lt=own_time)
+        if schedule.issues.in_month_of(slot).exists():
+            return people.filter(frequency=Subscriber.Frequency.WEEKLY)
+        return people
 
 
 class Subscriber(models.Model):
@@ -184,6 +205,12 @@ class HealthTipQuerySet(models.QuerySet["HealthTip"]):
             newest_digest=Subquery(newest.values("digest")[:1]),
         ).annotate(standing=state_of(subject, OuterRef("newest_digest"), at))
 
+    def with_last_slot(self) -> Self:
+        """Each with `last_slot`, the newest one it was sent at; None before that."""
+        issues = Issue.objects.filter(tip_revision__tip=OuterRef("pk"))
+        newest = issues.order_by("-slot").values("slot")[:1]
+        return self.annotate(last_slot=Subquery(newest))
+
 
 class HealthTip(models.Model):
     """A tip in the queue; its texts are revisions."""
@@ -240,22 +267,69 @@ class TipRevision(Attested):
         return digest_of_stored(self.content)
 
 
-class Schedule(models.Model):
-    """When tips go out: weekly, or every so often in the demonstration."""
+class ScheduleQuerySet(models.QuerySet["Schedule"]):
+    def running(self, at: datetime) -> Self:
+        """Schedules that may make an issue at `at` (aware)."""
+        return self.filter(active=True, starts_at__lte=at)
 
-    name = models.CharField(max_length=100, unique=True)
-    weekday = models.PositiveSmallIntegerField(
-        default=1, help_text="0 is Monday, 6 is Sunday."
+
+class Schedule(models.Model):
+    """When tips go out: weekly, or every so often in the demonstration.
+
+    A weekly slot is a local date and time: what each person's own clock reads. It is
+    written as if it were UTC. A slot of `every` is an instant.
+    """
+
+    class Weekday(models.IntegerChoices):
+        MONDAY = 0
+        TUESDAY = 1
+        WEDNESDAY = 2
+        THURSDAY = 3
+        FRIDAY = 4
+        SATURDAY = 5
+        SUNDAY = 6
+
+    WEEK = timedelta(days=7)
+    # Making the rows for a million people takes about a minute.
+    LEAD = timedelta(hours=1)
+
+    name = models.CharField(
+        max_length=100, unique=True, help_text="For you and your colleagues."
     )
-    time_of_day = models.TimeField(help_text="UTC.")
+    weekday = models.PositiveSmallIntegerField(
+        choices=Weekday,
+        default=Weekday.TUESDAY,
+        help_text="Each person gets the tip on this day where they live. If you change "
+        "it after this week’s tip was prepared, it counts from next week on.",
+    )
+    time_of_day = models.TimeField(
+        help_text="On each person’s own clock: 09:00 is nine in the morning in Berlin "
+        "and, six hours later, in New York."
+    )
     every = models.DurationField(
-        null=True, blank=True, help_text="Instead of weekly; the demonstration's."
+        null=True,
+        blank=True,
+        help_text="Leave it empty: tips go out weekly. The demonstration sends one "
+        "every so many seconds instead, to everybody at once.",
     )
     repeats = models.BooleanField(
-        default=False, help_text="Begin again with the first tip after the last."
+        default=False,
+        help_text="Begin again with the first tip after the last. Otherwise each tip "
+        "goes out once, and nobody is mailed when none is left.",
     )
-    active = models.BooleanField(default=True)
-    starts_at = models.DateTimeField(db_default=Now())
+    active = models.BooleanField(
+        default=True,
+        help_text="Take the tick away to prepare no further tips. What is prepared "
+        "already still goes out.",
+    )
+    starts_at = models.DateTimeField(
+        default=timezone.now,
+        db_default=Now(),
+        help_text="In UTC. Tips are prepared from then on: each 15 hours before its "
+        "time of day in UTC, so that people where the day begins first get it in time.",
+    )
+
+    objects = ScheduleQuerySet.as_manager()
 
     class Meta:
         permissions = [("run_schedule", "Can start, pause, cancel, correct issues")]
@@ -272,19 +346,70 @@ class Schedule(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def step(self) -> timedelta:
+        """From one slot to the next."""
+        return self.every or self.WEEK
+
+    def words_for(self, slot: datetime) -> str:
+        """The slot as colleagues read it."""
+        clock = "UTC" if self.every else "on each person’s own clock"
+        return f"{slot:%A %-d %B %Y at %H:%M} {clock}"
+
+    def opens_at(self, slot: datetime) -> datetime:
+        """From when on its issue may be made: in time for the first zone on earth."""
+        return slot if self.every else slot - FIRST_ZONE - self.LEAD
+
+    def closes_at(self, slot: datetime) -> datetime:
+        """When the slot is over: it is past in the last zone on earth."""
+        return slot + self.every if self.every else slot - LAST_ZONE
+
+    def due_at(self, slot: datetime, zone: Combinable) -> Combinable:
+        """When a person whose time zone is the column `zone` is to get its tip."""
+        return Value(slot) if self.every else WhenClocksRead(slot, zone)
+
     def latest_slot(self, at: datetime) -> datetime:
-        """The newest slot at or before `at` (aware)."""
+        """The newest slot that is open, or was, at `at` (aware)."""
         if self.every:
             seconds = self.every.total_seconds()
             return datetime.fromtimestamp(at.timestamp() // seconds * seconds, UTC)
-        days_since = (at.astimezone(UTC).weekday() - self.weekday) % 7
-        day = at.astimezone(UTC).date() - timedelta(days=days_since)
+        clock = at.astimezone(UTC) + FIRST_ZONE + self.LEAD
+        days_since = (clock.weekday() - self.weekday) % 7
+        day = clock.date() - timedelta(days=days_since)
         slot = datetime.combine(day, self.time_of_day, UTC)
-        return slot if slot <= at else slot - timedelta(days=7)
+        return slot if slot <= clock else slot - self.WEEK
 
-    def next_slot(self, at: datetime) -> datetime:
-        """The first slot after `at` (aware)."""
-        return self.latest_slot(at) + (self.every or timedelta(days=7))
+    def slots_to_come(self, at: datetime) -> Iterator[datetime]:
+        """Slots whose issue can still be made at `at` or later, without an end."""
+        slot = self.latest_slot(max(at, self.starts_at))
+        while True:
+            in_time = self.opens_at(slot) >= self.starts_at
+            if in_time and self.closes_at(slot) > at and not self.is_served(slot):
+                yield slot
+            slot += self.step
+
+    def open_slot(self, at: datetime) -> datetime | None:
+        """The slot whose issue is to be made at `at`, if there is one."""
+        slot = next(self.slots_to_come(at))
+        return slot if self.opens_at(slot) <= at else None
+
+    def is_served(self, slot: datetime) -> bool:
+        """Whether its issue is made; a week has one, even if its day was moved."""
+        if self.every:
+            return self.issues.filter(slot=slot).exists()
+        return self.issues.in_week_of(slot).exists()
+
+
+class IssueQuerySet(models.QuerySet["Issue"]):
+    def in_week_of(self, slot: datetime) -> Self:
+        """Issues from Monday to Sunday around `slot`."""
+        begins, ends = week_of(slot)
+        return self.filter(slot__gte=begins, slot__lt=ends)
+
+    def in_month_of(self, slot: datetime) -> Self:
+        """Issues of the calendar month around `slot`."""
+        begins, ends = month_of(slot)
+        return self.filter(slot__gte=begins, slot__lt=ends)
 
 
 class Issue(models.Model):
@@ -295,7 +420,9 @@ class Issue(models.Model):
     """
 
     schedule = models.ForeignKey(Schedule, models.PROTECT, related_name="issues")
-    slot = models.DateTimeField()
+    slot = models.DateTimeField(
+        help_text="What people’s own clocks read, written as if it were UTC."
+    )
     tip_revision = models.ForeignKey(TipRevision, models.PROTECT, related_name="issues")
     sign_off = models.ForeignKey("review.SignOff", models.PROTECT, related_name="+")
     digest = models.CharField(max_length=64)
@@ -304,6 +431,8 @@ class Issue(models.Model):
     starts_at = models.DateTimeField()
     batch = models.OneToOneField("mail.Batch", models.PROTECT, null=True)
     created_at = models.DateTimeField(db_default=Now())
+
+    objects = IssueQuerySet.as_manager()
 
     class Meta:
         constraints = [

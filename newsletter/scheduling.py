@@ -1,22 +1,23 @@
 """Which tip goes to whom at which slot. Two beats make one issue: the row is unique."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import dropwhile
 
 import structlog
-from django.db import IntegrityError, transaction
-from django.db.models import Max, Q
-from django.db.models.functions import Coalesce
+from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from articles import catalogue
-from ledger import is_authentic
-from mail import Recipient, absolute, start_batch
-from newsletter import emails
-from newsletter.models import HealthTip, Issue, Schedule, Subscriber, TipRevision
-from review import SignOff, Standing, hold, standing
+from mail import Batch, Recipient, absolute, pause, start_batch
+from newsletter import choosing, emails
+from newsletter.clocks import ClockReading, KnownZone, month_of
+from newsletter.models import Issue, Schedule, Subscriber, TipRevision
+from review import SignOff, hold
 
 log = structlog.get_logger(__name__)
-LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.get_default_timezone())
 
 
 def start_due_issues(at: datetime | None = None) -> int:
@@ -24,46 +25,43 @@ def start_due_issues(at: datetime | None = None) -> int:
     now = at or timezone.now()
     return sum(
         start_issue(schedule, now) is not None
-        for schedule in Schedule.objects.filter(active=True, starts_at__lte=now)
+        for schedule in Schedule.objects.running(now)
     )
 
 
+@transaction.atomic
 def start_issue(schedule: Schedule, now: datetime) -> Issue | None:
-    """The issue of the schedule's newest slot, if it is due and this call made it.
+    """The issue of the schedule's open slot, if there is one and this call made it.
 
     None when the slot was served, no tip may be sent, or nobody is eligible: then
     there is no issue and the tip stays in the queue.
     """
-    slot = schedule.latest_slot(now)
-    if slot < schedule.starts_at or schedule.issues.filter(slot=slot).exists():
+    # As it is, and nobody else's until the issue is there: what another scheduler or
+    # an editor has at the moment is looked at again at the next tick.
+    rows = Schedule.objects.select_for_update(skip_locked=True, no_key=True)
+    locked = rows.running(now).filter(pk=schedule.pk).first()
+    slot = locked.open_slot(now) if locked else None
+    if locked is None or slot is None:
         return None
-    chosen = next_tip(schedule, now)
-    if chosen is None:
-        log.warning("no tip to send", schedule=schedule.pk)
+    revision = choosing.next_tip(locked, _until(locked, slot, now))
+    if revision is None:
+        log.info("no tip to send", schedule=locked.pk)
         return None
-    try:
-        return _start(schedule, slot, *chosen, now)
-    except IntegrityError:
-        # Another scheduler was first; its issue is the slot's issue.
-        return None
+    return _start(locked, slot, revision, now)
 
 
-@transaction.atomic
 def _start(
-    schedule: Schedule,
-    slot: datetime,
-    revision: TipRevision,
-    sign_off: SignOff,
-    now: datetime,
+    schedule: Schedule, slot: datetime, revision: TipRevision, now: datetime
 ) -> Issue | None:
     # Nobody takes the approval back from here on; what was taken back since `now`
     # counts.
     hold(revision.tip.subject)
     latest = max(now, timezone.now())
-    found = standing(revision.tip.subject, revision.text_digest(), latest)
-    if found.sign_off != sign_off or not may_send(revision, found, latest):
+    sign_off = choosing.outlook(revision, _until(schedule, slot, latest)).sign_off
+    if sign_off is None:
         return None
-    issue = Issue.objects.create(
+    people = Subscriber.objects.getting(schedule, slot, now)
+    issue = Issue(
         schedule=schedule,
         slot=slot,
         tip_revision=revision,
@@ -81,50 +79,34 @@ def _start(
             review_line=review_line(sign_off),
             article={"title": article.title, "url": absolute(article.url)},
         ),
-        recipients=Recipient.objects.filter(
-            subscriber__in=Subscriber.objects.eligible(now)
-        ),
-        due_at=now,
+        recipients=Recipient.objects.filter(subscriber__in=people),
+        due_at=schedule.due_at(slot, F("subscriber__time_zone")),
     )
     if issue.batch is None:
-        transaction.set_rollback(True)
         return None
-    issue.save(update_fields=["batch"])
+    issue.save()
     return issue
 
 
-def next_tip(schedule: Schedule, now: datetime) -> tuple[TipRevision, SignOff] | None:
-    """The next tip that may be sent: never sent first, else longest ago if it repeats.
+def _until(schedule: Schedule, slot: datetime, now: datetime) -> datetime:
+    """Till when the approvals must hold: until the last zone on earth has the tip."""
+    return now if schedule.every else max(now, schedule.closes_at(slot))
 
-    Its own text and every article it cites must be approved and in date. A tip whose
-    row was altered, or that cites nothing, is not sent.
+
+def hold_unfit_issues(at: datetime | None = None) -> int:
+    """Pause what still goes out of an issue that lost an approval; how many issues.
+
+    People further west get an issue up to 26 hours later, and what a clinician took
+    back meanwhile must not reach them.
     """
-    tips = HealthTip.objects.annotate(
-        last_sent=Max(
-            "revisions__issues__slot", filter=Q(revisions__issues__schedule=schedule)
-        )
-    )
-    if not schedule.repeats:
-        tips = tips.filter(last_sent__isnull=True)
-    for tip in tips.order_by(Coalesce("last_sent", LONG_AGO), "position"):
-        revision = tip.revisions.select_related("entry").order_by("-number").first()
-        if revision is None or not revision.cites:
-            continue
-        if not is_authentic(revision):
-            # What it cites, too, decides whether it may go out.
-            log.error("tip was altered", tip_revision=revision.pk)
-            continue
-        found = standing(tip.subject, revision.text_digest(), now)
-        if found.sign_off and may_send(revision, found, now):
-            return revision, found.sign_off
-    return None
-
-
-def may_send(revision: TipRevision, found: Standing, now: datetime) -> bool:
-    """Whether the tip's text and the live text of each cited article are in date."""
-    return found.publishable and all(
-        catalogue.live_standing(slug, now).publishable for slug in revision.cites
-    )
+    leaving = Issue.objects.filter(batch__state=Batch.State.RUNNING)
+    issues = leaving.select_related("tip_revision__tip", "tip_revision__entry")
+    found = choosing.outlooks([one.tip_revision for one in issues], at)
+    unfit = [one for one in issues if found[one.tip_revision_id].waits_for]
+    for issue in unfit:
+        assert issue.batch_id is not None, "its batch is running"  # noqa: S101
+        pause(issue.batch_id, reason=found[issue.tip_revision_id].waits_for)
+    return len(unfit)
 
 
 def review_line(sign_off: SignOff) -> str:
@@ -135,8 +117,52 @@ def review_line(sign_off: SignOff) -> str:
     return f"Medically reviewed by {signer} on {sign_off.signed_at:%-d %B %Y}."
 
 
-def first_tip_at(now: datetime | None = None) -> datetime | None:
-    """When a person who confirms now gets the first tip; None without a schedule."""
+@dataclass(frozen=True)
+class FirstTip:
+    """When a person's first tip is due, and what their own clock reads then."""
+
+    due_at: datetime
+    clock: datetime
+    zone: str
+
+
+def first_tip(subscriber: Subscriber, now: datetime | None = None) -> FirstTip | None:
+    """What to promise a person who confirms now; None without a schedule."""
+    at = now or timezone.now()
     active = Schedule.objects.filter(active=True)
-    slots = [one.next_slot(now or timezone.now()) for one in active]
-    return min(slots, default=None)
+    found = [_first_of(schedule, subscriber, at) for schedule in active]
+    return min(found, key=lambda one: one.due_at, default=None)
+
+
+def _first_of(schedule: Schedule, subscriber: Subscriber, at: datetime) -> FirstTip:
+    slots = _slots_for(subscriber, schedule, at)
+    tips = (_tip_at(slot, schedule, subscriber) for slot in slots)
+    return next(tip for tip in tips if tip.due_at > at)
+
+
+def _tip_at(slot: datetime, schedule: Schedule, subscriber: Subscriber) -> FirstTip:
+    zone = F("time_zone")
+    due_at = schedule.due_at(slot, zone)
+    row = Subscriber.objects.filter(pk=subscriber.pk)
+    return FirstTip(
+        *row.values_list(due_at, ClockReading(due_at, zone), KnownZone(zone)).get()
+    )
+
+
+def _slots_for(
+    subscriber: Subscriber, schedule: Schedule, at: datetime
+) -> Iterator[datetime]:
+    if subscriber.frequency == Subscriber.Frequency.MONTHLY:
+        return _first_slots_of_months(schedule, at)
+    return schedule.slots_to_come(at)
+
+
+def _first_slots_of_months(schedule: Schedule, at: datetime) -> Iterator[datetime]:
+    slots = schedule.slots_to_come(at)
+    while True:
+        slot = next(slots)
+        if not schedule.issues.in_month_of(slot).exists():
+            yield slot
+        _, month_ends = month_of(slot)
+        later = schedule.slots_to_come(schedule.opens_at(month_ends))
+        slots = dropwhile(month_ends.__gt__, later)

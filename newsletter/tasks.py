@@ -10,4 +10,5 @@ def resolve_sign_ups() -> None:
 
 @shared_task(name="newsletter.start_due_issues")
 def start_due_issues() -> None:
+    scheduling.hold_unfit_issues()
     scheduling.start_due_issues()

@@ -54,10 +54,11 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
         if subscribing.to_confirm(token) is None:
             return _invalid(request)
         return render(request, "newsletter/confirm.html", {"form_action": request.path})
-    if subscribing.confirm(token) is None:
+    subscriber = subscribing.confirm(token)
+    if subscriber is None:
         return _invalid(request)
-    first_tip_at = scheduling.first_tip_at()
-    return render(request, "newsletter/confirmed.html", {"first_tip_at": first_tip_at})
+    first_tip = scheduling.first_tip(subscriber)
+    return render(request, "newsletter/confirmed.html", {"first_tip": first_tip})
 
 
 @csrf_exempt

@@ -33,8 +33,9 @@ from articles.editing import revise
 from articles.models import Revision
 from articles.publishing import publish, publish_unsigned, withdraw
 from newsletter import composing, emails
+from newsletter.choosing import next_tip, outlook
 from newsletter.models import HealthTip, Schedule, TipRevision
-from newsletter.scheduling import next_tip, review_line
+from newsletter.scheduling import review_line
 from review import Clinician, SignOff
 from review.signing import retract
 from tests.articles.edits import Edit, bodies, fields, wholes
@@ -572,7 +573,9 @@ def open_post() -> Post:
 
 
 def chosen(post: Post) -> tuple[TipRevision, SignOff] | None:
-    return next_tip(post.schedule, timezone.now())
+    revision = next_tip(post.schedule, timezone.now())
+    sign_off = outlook(revision).sign_off if revision else None
+    return (revision, sign_off) if revision and sign_off else None
 
 
 def test_m1_an_approved_tip_says_by_whom_and_when(db: None) -> None:

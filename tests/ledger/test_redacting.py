@@ -121,7 +121,7 @@ def test_no_public_page_holds_its_words_any_more(site: Site, reader: Client) -> 
         assert SECRET not in page(reader, address)
     assert catalogue.published_cards() == []
     assert catalogue.cards([SLUG]) == []
-    assert not catalogue.live_standing(SLUG).publishable
+    assert SLUG not in catalogue.live_standings([SLUG])
     site.article.refresh_from_db()
     assert not site.article.is_published()
 

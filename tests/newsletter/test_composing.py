@@ -1,12 +1,11 @@
 """Tips: signed as mailed, one issue a slot, to those who agreed."""
 
-from datetime import UTC, datetime, time, timedelta
-from threading import Barrier, Thread
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from articles.editing import revise as revise_article
@@ -59,7 +58,9 @@ def rosa(name: str = "rosa") -> Subscriber:
         address=f"{name}@example.com", may_receive=True
     )
     return Subscriber.objects.create(
-        recipient=recipient, status=Subscriber.Status.CONFIRMED, confirmed_at=NOW
+        recipient=recipient,
+        status=Subscriber.Status.CONFIRMED,
+        confirmed_at=timezone.now(),
     )
 
 
@@ -134,27 +135,6 @@ def test_tips_go_out_in_their_order_and_once_unless_repeated(db: None) -> None:
     assert list(sent) == ["first", "second", "first"]
 
 
-def test_s5_two_schedulers_make_one_issue(cloned_database: str) -> None:
-    article()
-    approve_tip(tip())
-    rosa()
-    schedule()
-    start = Barrier(2)
-
-    def run() -> None:
-        start.wait()
-        start_due_issues(NOW)
-        connections.close_all()
-
-    threads = [Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert Issue.objects.count() == Delivery.objects.count() == 1
-
-
 @pytest.mark.parametrize(
     ("change", "value"),
     [
@@ -186,30 +166,6 @@ def test_the_database_refuses_an_issue_without_its_sign_off(
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Issue.objects.create(**fields)
-
-
-@pytest.mark.parametrize(
-    ("now", "slot"),
-    [
-        (
-            datetime(2026, 11, 24, 8, 59, tzinfo=UTC),
-            datetime(2026, 11, 17, 9, tzinfo=UTC),
-        ),
-        (
-            datetime(2026, 11, 24, 9, 0, tzinfo=UTC),
-            datetime(2026, 11, 24, 9, tzinfo=UTC),
-        ),
-        (
-            datetime(2026, 11, 30, 23, 0, tzinfo=UTC),
-            datetime(2026, 11, 24, 9, tzinfo=UTC),
-        ),
-    ],
-)
-def test_weekly_slots_are_tuesdays_at_nine(now: datetime, slot: datetime) -> None:
-    weekly = Schedule(name="weekly", weekday=1, time_of_day=time(9))
-
-    assert weekly.latest_slot(now) == slot
-    assert weekly.next_slot(now) == slot + timedelta(days=7)
 
 
 def test_the_library_s_tips_load_and_their_text_fits_a_screen(db: None) -> None:

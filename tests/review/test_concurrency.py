@@ -18,8 +18,9 @@ from ledger.redacting import redact
 from ledger.verifying import verify
 from mail import Recipient
 from newsletter import composing
+from newsletter.choosing import next_tip
 from newsletter.models import HealthTip, Issue, Schedule, Subscriber
-from newsletter.scheduling import next_tip, start_issue
+from newsletter.scheduling import start_issue
 from review import (
     Clinician,
     NotAllowedToSign,
@@ -193,7 +194,7 @@ def test_a_tip_is_not_sent_on_an_approval_that_is_being_taken_back(
             address="rosa@example.com", may_receive=True
         ),
         status=Subscriber.Status.CONFIRMED,
-        confirmed_at=timezone.now(),
+        confirmed_at=timezone.now() - YEAR,
     )
     looked_at = timezone.now()
     schedule = Schedule.objects.create(

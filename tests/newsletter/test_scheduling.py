@@ -1,0 +1,357 @@
+"""Which tip goes out at a slot, once, and what stops it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from queue import Empty, Queue
+from typing import Any
+
+import pytest
+from django.db.models import Count
+from time_machine import travel
+
+from articles.models import Article
+from articles.publishing import withdraw
+from mail import Batch, Delivery
+from newsletter import composing
+from newsletter.choosing import outlook
+from newsletter.models import Issue, Subscriber, TipRevision
+from newsletter.scheduling import first_tip, hold_unfit_issues, start_due_issues
+from review import SignOff
+from tests.newsletter.slots import (
+    DAY,
+    NEW_YEAR,
+    TWO_YEARS,
+    approved_article,
+    approved_tip,
+    on_new_year,
+    subscriber,
+    utc,
+    verdict,
+    weekly,
+    written_tip,
+)
+from tests.people import edith
+from tests.racing import at_once, leaves_nothing_behind
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+SLOT = utc("2026-01-06 09:00")
+OPENS = utc("2026-01-05 18:00")
+CLOSES = utc("2026-01-06 21:00")
+RETRACTED = SignOff.Verdict.RETRACTED
+
+
+@pytest.fixture
+def site(db: None) -> Iterator[Article]:
+    yield from on_new_year()
+
+
+@pytest.fixture
+def committed_site(cloned_database: str) -> Iterator[Article]:
+    yield from on_new_year()
+
+
+def sent() -> list[str]:
+    """The tips that went out, in order."""
+    issues = Issue.objects.order_by("slot")
+    return list(issues.values_list("tip_revision__tip__slug", flat=True))
+
+
+# --- Twice at once --------------------------------------------------------------------
+
+
+def test_s5_two_beats_and_two_schedulers_make_one_issue_a_slot(
+    committed_site: Article,
+) -> None:
+    """24 hours of ticks, minutes apart; a slot an hour and one of the week."""
+    for number in range(3):
+        approved_tip(f"tip-{number}")
+    hourly = weekly(name="Hourly", every=HOUR)
+    local = weekly()
+    people = [subscriber("rosa"), subscriber("ken", "Asia/Tokyo")]
+    begins = utc("2026-01-05 12:00")
+    ticks: Queue[int] = Queue()
+
+    def beat(every: int) -> None:
+        for minute in range(0, 24 * 60, every):
+            ticks.put(minute)
+
+    def schedule() -> int:
+        started = 0
+        try:
+            while True:
+                minute = ticks.get(timeout=1)
+                started += start_due_issues(begins + minute * MINUTE)
+        except Empty:
+            return started
+
+    with travel(begins, tick=False):
+        ends = at_once(partial(beat, 5), partial(beat, 7), schedule, schedule)
+
+    assert ends[:2] == [None, None], ends
+    assert sum(ends[2:]) == Issue.objects.count() == 25
+    slots = Issue.objects.values("schedule", "slot").annotate(issues=Count("pk"))
+    assert {one["issues"] for one in slots} == {1}
+    assert hourly.issues.count() == 24
+    assert local.issues.get().slot == SLOT
+    for person in people:
+        own = Delivery.objects.filter(recipient=person.recipient)
+        assert own.count() == own.values("batch").distinct().count() == 25
+
+
+def test_s5_four_schedulers_at_the_same_instant_make_one_issue(
+    committed_site: Article,
+) -> None:
+    approved_tip()
+    weekly()
+    subscriber("rosa")
+
+    ends = at_once(*[partial(start_due_issues, OPENS)] * 4)
+
+    assert sorted(ends) == [0, 0, 0, 1]
+    assert Issue.objects.count() == Batch.objects.count() == 1
+    assert Delivery.objects.filter(batch__isnull=False).count() == 1
+
+
+def test_an_issue_that_dies_half_way_never_was(committed_site: Article) -> None:
+    approved_tip()
+    weekly()
+    subscriber("rosa")
+
+    writes = leaves_nothing_behind(partial(start_due_issues, OPENS))
+
+    assert writes >= 4
+    assert Delivery.objects.count() == 1
+
+
+# --- Which tip ------------------------------------------------------------------------
+
+
+def test_a_tip_that_waits_does_not_hold_up_the_next_one(site: Article) -> None:
+    approved_article("eyelid-twitch")
+    held, article = approved_tip("held", "eyelid-twitch"), "eyelid-twitch"
+    approved_tip("next")
+    weekly()
+    subscriber("rosa")
+    withdraw(Article.objects.get(slug=article), reason="Wrong.")
+
+    start_due_issues(OPENS)
+
+    assert sent() == ["next"]
+    assert outlook(held).sign_off is None
+
+
+@pytest.mark.parametrize(
+    ("ends", "goes"), [(CLOSES + HOUR, True), (CLOSES - HOUR, False)]
+)
+def test_approvals_must_hold_until_the_last_zone_has_the_tip(
+    site: Article, ends: Any, goes: bool
+) -> None:
+    approved_tip(valid_for=ends - NEW_YEAR)
+    weekly()
+    subscriber("rosa")
+
+    start_due_issues(OPENS)
+
+    assert bool(sent()) is goes
+
+
+def altered(site: Article) -> TipRevision:
+    revision = approved_tip()
+    return composing.revise(
+        revision.tip,
+        {**revision.content, "preheader": "Newer"},
+        cites=["muscle-twitching"],
+        by=edith(),
+    )[0]
+
+
+def retracted(site: Article) -> TipRevision:
+    revision = approved_tip()
+    verdict(revision, revision.tip.subject, RETRACTED)
+    return revision
+
+
+def changes_asked_for(site: Article) -> TipRevision:
+    revision = written_tip()
+    verdict(revision, revision.tip.subject, SignOff.Verdict.CHANGES_REQUESTED)
+    return revision
+
+
+def citing_nothing(site: Article) -> TipRevision:
+    revision = approved_tip()
+    content = revision.content
+    return composing.revise(revision.tip, content, cites=[], by=edith())[0]
+
+
+def citing_what_was_withdrawn(site: Article) -> TipRevision:
+    revision = approved_tip()
+    withdraw(site, reason="Wrong.")
+    return revision
+
+
+def citing_what_was_taken_back(site: Article) -> TipRevision:
+    revision = approved_tip()
+    verdict(site.live_revision, site.subject, RETRACTED)
+    return revision
+
+
+def running_out_first(site: Article) -> TipRevision:
+    return approved_tip(valid_for=10 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("tip", "at", "reason"),
+    [
+        (lambda site: approved_tip(), NEW_YEAR, ""),
+        (
+            lambda site: written_tip(),
+            NEW_YEAR,
+            "No clinician has approved its newest text yet.",
+        ),
+        (altered, NEW_YEAR, "No clinician has approved its newest text yet."),
+        (changes_asked_for, NEW_YEAR, "A clinician asked for changes."),
+        (retracted, NEW_YEAR, "A clinician took the approval of its text back."),
+        (running_out_first, NEW_YEAR + 9 * DAY, ""),
+        (
+            running_out_first,
+            NEW_YEAR + 11 * DAY,
+            "Its review ran out on 11 January 2026.",
+        ),
+        (
+            running_out_first,
+            NEW_YEAR + 110 * DAY,
+            "Its review ran out on 11 January 2026.",
+        ),
+        (citing_nothing, NEW_YEAR, "It names no article that it relies on."),
+        (
+            citing_what_was_withdrawn,
+            NEW_YEAR,
+            "The article muscle-twitching, which it relies on, is not on the site.",
+        ),
+        (
+            citing_what_was_taken_back,
+            NEW_YEAR,
+            "It relies on the article muscle-twitching: a clinician took its approval "
+            "back.",
+        ),
+        (
+            lambda site: approved_tip(valid_for=3 * TWO_YEARS / 2),
+            NEW_YEAR + TWO_YEARS + DAY,
+            "It relies on the article muscle-twitching: its review ran out on "
+            "1 January 2028.",
+        ),
+    ],
+)
+def test_a_tip_that_waits_says_why(
+    site: Article, tip: Any, at: Any, reason: str
+) -> None:
+    assert outlook(tip(site), at).waits_for == reason
+
+
+# --- What was taken back while it still goes out --------------------------------------
+
+
+def under_way() -> Issue:
+    approved_tip()
+    weekly()
+    subscriber("rosa")
+    assert start_due_issues(OPENS) == 1
+    return Issue.objects.get()
+
+
+def test_an_approval_taken_back_meanwhile_pauses_the_issue(site: Article) -> None:
+    issue = under_way()
+    assert hold_unfit_issues(OPENS) == 0
+
+    verdict(issue.tip_revision, issue.tip_revision.tip.subject, RETRACTED)
+    assert hold_unfit_issues(OPENS) == 1
+    assert hold_unfit_issues(OPENS) == 0
+
+    batch = Batch.objects.get()
+    assert batch.state == Batch.State.PAUSED
+    assert batch.pause_reason == "A clinician took the approval of its text back."
+
+
+def test_so_does_an_article_that_is_withdrawn_meanwhile(site: Article) -> None:
+    under_way()
+
+    withdraw(site, reason="Wrong.")
+
+    assert hold_unfit_issues(OPENS) == 1
+    assert "is not on the site" in Batch.objects.get().pause_reason
+
+
+def test_a_newer_text_of_the_tip_stops_no_issue_of_the_older_one(
+    site: Article,
+) -> None:
+    revision = under_way().tip_revision
+
+    content = {**revision.content, "preheader": "Newer"}
+    composing.revise(revision.tip, content, cites=revision.cites, by=edith())
+
+    assert hold_unfit_issues(OPENS) == 0
+
+
+# --- What a new subscriber is promised ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("zone", "due_at", "shown"),
+    [
+        ("Europe/Berlin", "2026-01-06 08:00", "Europe/Berlin"),
+        ("America/New_York", "2026-01-06 14:00", "America/New_York"),
+        ("Nowhere/At_All", "2026-01-06 09:00", "UTC"),
+    ],
+)
+def test_the_first_tip_is_promised_on_the_persons_own_clock(
+    site: Article, zone: str, due_at: str, shown: str
+) -> None:
+    weekly()
+
+    promise = first_tip(subscriber("rosa", zone), NEW_YEAR)
+
+    assert promise is not None
+    assert promise.due_at == utc(due_at)
+    assert f"{promise.clock:%A %H:%M}" == "Tuesday 09:00"
+    assert promise.zone == shown
+
+
+def test_without_a_schedule_nothing_is_promised(site: Article) -> None:
+    weekly(active=False)
+
+    assert first_tip(subscriber("rosa")) is None
+
+
+def test_of_two_schedules_the_earlier_one_counts(site: Article) -> None:
+    weekly()
+    weekly(name="Mondays", weekday=0)
+
+    promise = first_tip(subscriber("rosa"))
+
+    assert promise is not None
+    assert promise.due_at == utc("2026-01-05 09:00")
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC", "Etc/GMT+12"])
+@pytest.mark.parametrize("frequency", Subscriber.Frequency.values)
+@pytest.mark.parametrize("confirmed_at", [OPENS - HOUR, OPENS + HOUR, SLOT, CLOSES])
+def test_what_is_promised_is_kept(
+    site: Article, zone: str, frequency: str, confirmed_at: Any
+) -> None:
+    approved_tip()
+    weekly()
+    subscriber("somebody")
+    ticks = [NEW_YEAR + number * 10 * HOUR for number in range(84)]
+    for at in (one for one in ticks if one < confirmed_at):
+        start_due_issues(at)
+
+    rosa = subscriber("rosa", zone, frequency=frequency, confirmed_at=confirmed_at)
+    promise = first_tip(rosa, confirmed_at)
+    for at in (one for one in ticks if one >= confirmed_at):
+        start_due_issues(at)
+
+    own = Delivery.objects.filter(recipient=rosa.recipient).earliest("due_at")
+    assert promise is not None
+    assert promise.due_at == own.due_at
