@@ -1,12 +1,28 @@
 """What the newsletter's mails say; `mail.building` makes them bytes."""
 
+from datetime import datetime
+
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.urls import reverse
 from django.utils.safestring import mark_safe
 
 from ledger import head
-from mail import UNSUBSCRIBE, Delivery, TipMail, enqueue, render, token
-from newsletter import wording
-from newsletter.models import Subscriber, TipRevision
+from mail import (
+    UNSUBSCRIBE,
+    Delivery,
+    TipMail,
+    absolute,
+    enqueue,
+    render,
+    tell_staff,
+    token,
+)
+from newsletter import permissions, wording
+from newsletter.models import HealthTip, Subscriber, TipRevision, TipShortage
+
+# What a mail lists of the tips that wait; all of them stand in the admin.
+LISTED = 10
 
 
 def confirmation(subscriber: Subscriber) -> None:
@@ -50,3 +66,39 @@ def tip(revision: TipRevision, *, review_line: str, article: dict[str, str]) -> 
     mail = render("tip", context)
     # The subject as it was signed, not as a template would print it.
     return TipMail(subject=content["subject"], html=mail.html, text=mail.text)
+
+
+def tips_run_out(
+    shortage: TipShortage, empty_slot: datetime, held: list[tuple[HealthTip, str]]
+) -> int:
+    """Who can add a tip hears that none is left for a slot; how many mails."""
+    context = {
+        "schedule": shortage.schedule.name,
+        "day": f"{empty_slot:%A %-d %B %Y}",
+        "slot": shortage.schedule.words_for(empty_slot),
+        "held": [{"tip": tip.slug, "reason": reason} for tip, reason in held[:LISTED]],
+        "more": max(len(held) - LISTED, 0),
+        "desk_url": absolute(reverse("admin:newsletter_healthtip_changelist")),
+    }
+    return sum(
+        tell_staff(
+            person.email,
+            "tips_run_out",
+            context,
+            idempotency_key=f"tips-run-out-{shortage.pk}-{person.pk}",
+        )
+        for person in _keepers_of_the_queue()
+    )
+
+
+def _keepers_of_the_queue() -> set[User]:
+    """Editors and newsletter managers: who has to see to it that tips are there."""
+    return {
+        person
+        for name in (permissions.REVISE, permissions.PUBLISH)
+        for person in User.objects.with_perm(
+            name,
+            backend="django.contrib.auth.backends.ModelBackend",
+            include_superusers=False,
+        )
+    }

@@ -400,6 +400,26 @@ class Schedule(models.Model):
         return self.issues.in_week_of(slot).exists()
 
 
+class TipShortage(models.Model):
+    """A schedule's next seven days have more slots than tips; people are told once."""
+
+    schedule = models.ForeignKey(Schedule, models.CASCADE, related_name="shortages")
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["schedule"],
+                condition=Q(ended_at__isnull=True),
+                name="newsletter_tipshortage_one_at_a_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.schedule} from {self.began_at:%Y-%m-%d}"
+
+
 class IssueQuerySet(models.QuerySet["Issue"]):
     def in_week_of(self, slot: datetime) -> Self:
         """Issues from Monday to Sunday around `slot`."""

@@ -4,9 +4,12 @@ from django.contrib.auth.models import User
 
 from newsletter.models import TipRevision
 
+# What newsletter managers have, and editors.
+REVISE, PUBLISH = "newsletter.add_tiprevision", "articles.publish"
+
 
 def may_revise(user: User) -> bool:
-    return user.has_perm("newsletter.add_tiprevision")
+    return user.has_perm(REVISE)
 
 
 def may_submit(user: User, revision: TipRevision) -> bool:

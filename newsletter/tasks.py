@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from newsletter import scheduling, subscribing
+from newsletter import scheduling, shortages, subscribing
 
 
 @shared_task(name="newsletter.resolve_sign_ups")
@@ -12,3 +12,8 @@ def resolve_sign_ups() -> None:
 def start_due_issues() -> None:
     scheduling.hold_unfit_issues()
     scheduling.start_due_issues()
+
+
+@shared_task(name="newsletter.warn_of_shortages")
+def warn_of_shortages() -> None:
+    shortages.warn()
