@@ -7,9 +7,10 @@ called anything but uncertain (the fault table in docs/architecture.md).
 
 import math
 import smtplib
+import socket
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -76,9 +77,36 @@ class _Server(smtplib.SMTP):
         super().send(s)
 
     def getreply(self) -> tuple[int, bytes]:
-        if self.sock:
-            self.sock.settimeout(self.remaining())
+        if self.sock and self.file is None:
+            self.file = _Replies(self.sock, self.remaining)
         return super().getreply()
+
+
+class _Replies:
+    """The server's lines. However it chops them, reading ends at the deadline.
+
+    A file of the socket would grant the timeout anew for each octet.
+    """
+
+    def __init__(self, sock: socket.socket, remaining: Callable[[], float]) -> None:
+        self._sock = sock
+        self._remaining = remaining
+        self._unread = b""
+
+    def readline(self, limit: int) -> bytes:
+        """The next line, or what there is of it at its `limit` or the end."""
+        while b"\n" not in self._unread and len(self._unread) < limit:
+            self._sock.settimeout(self._remaining())
+            octets = self._sock.recv(4096)
+            if not octets:
+                break
+            self._unread += octets
+        end = self._unread.find(b"\n") + 1 or len(self._unread)
+        line, self._unread = self._unread[: min(end, limit)], self._unread[end:]
+        return line
+
+    def close(self) -> None:
+        """The socket is the server's."""
 
 
 class _TlsServer(_Server, smtplib.SMTP_SSL):

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -26,6 +26,8 @@ class FaultyServer:
         self.faults = faults
         self.ehlo = ehlo
         self.accepted: list[bytes] = []
+        # Between two octets of a planned reply.
+        self.drip_seconds = 0.0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -46,13 +48,19 @@ class FaultyServer:
             return True
         if step in self.faults:
             reply = self.faults[step]
-            wire.write(reply or b"")
+            self._say(wire, reply or b"")
             return reply is not None
         if step == "data":
             wire.write(b"354 go on\r\n")
             return self._take_body(wire)
         wire.write(b"221 bye\r\n" if step == "quit" else b"250 ok\r\n")
         return step != "quit"
+
+    def _say(self, wire: socket.SocketIO, reply: bytes) -> None:
+        with suppress(OSError):
+            for place in range(len(reply)):
+                wire.write(reply[place : place + 1])
+                time.sleep(self.drip_seconds)
 
     def _take_body(self, wire: socket.SocketIO) -> bool:
         if "body" in self.faults:
@@ -64,7 +72,7 @@ class FaultyServer:
         reply = self.faults.get("dot", b"250 taken\r\n")
         if reply is None or reply.startswith(b"250"):
             self.accepted.append(body)
-        wire.write(reply or b"")
+        self._say(wire, reply or b"")
         return reply is not None
 
     def close(self) -> None:
@@ -202,6 +210,20 @@ def test_s4_what_blames_the_sender_suppresses_nobody(status: bytes) -> None:
 
     assert outcome.fate is Fate.REFUSED
     assert outcome.no_such_mailbox is (status == b"")
+
+
+@pytest.mark.parametrize(
+    ("step", "fate"), [("rcpt", Fate.LATER), ("dot", Fate.UNCERTAIN)]
+)
+def test_s4_a_server_that_drips_is_left_at_the_deadline(step: str, fate: Fate) -> None:
+    with faulty(**{step: b"250 in a little while, octet by octet\r\n"}) as server:
+        server.drip_seconds = 0.1
+        began = time.monotonic()
+        with conversation(server.port, seconds=0.5) as talk:
+            outcome = talk.hand_over("a@health.example", "rosa@example.com", MESSAGE)
+
+    assert outcome.fate is fate
+    assert time.monotonic() - began < 2
 
 
 def test_no_mail_leaves_when_promised_tls_is_missing() -> None:
