@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.utils import timezone
 
 from mail.models import OVERDUE_AFTER, Batch, Delivery, QueueEntry
@@ -40,8 +40,12 @@ def hold_overdue(now: datetime | None = None) -> int:
 
 def _hold_unless_begun(batch: Batch, now: datetime) -> bool:
     if _has_begun(batch):
-        batch.overdue_at = None
-        batch.save(update_fields=["overdue_at"])
+        _expect(batch, None)
+        return False
+    first = batch.deliveries.waiting().aggregate(at=Min("dated_at"))["at"]
+    if first is None or overdue_from(first) > now:
+        # Who was due first has left the list; the others' time is to come.
+        _expect(batch, first and overdue_from(first))
         return False
     if _is_just_leaving(batch, now):
         # In time: how that ends decides at the next claim.
@@ -51,6 +55,11 @@ def _hold_unless_begun(batch: Batch, now: datetime) -> bool:
     batch.save(update_fields=["state", "pause_reason"])
     log.error("batch paused", batch=batch.pk, reason="overdue")
     return True
+
+
+def _expect(batch: Batch, overdue_at: datetime | None) -> None:
+    batch.overdue_at = overdue_at
+    batch.save(update_fields=["overdue_at"])
 
 
 def _has_begun(batch: Batch) -> bool:

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from articles.models import Article
-from mail import Delivery
+from mail import Delivery, drop_waiting
+from mail.overdue import hold_overdue
 from newsletter.models import Issue, Schedule, Subscriber
 from newsletter.scheduling import start_due_issues
 from tests.newsletter.slots import (
@@ -216,3 +217,16 @@ def test_a_schedule_that_rests_makes_no_issue() -> None:
     subscriber("rosa")
 
     assert start_due_issues(OPENS) == 0
+
+
+def test_who_leaves_before_the_first_one_s_time_holds_up_nobody() -> None:
+    weekly()
+    first, rosa = subscriber("first", "Asia/Tokyo"), subscriber("rosa")
+    start_due_issues(OPENS)
+    drop_waiting(first.recipient, reason="unsubscribed")
+
+    assert hold_overdue(utc("2026-01-06 01:00")) == 0
+    assert hold_overdue(SLOT + HOUR - SECOND) == 0
+    assert hold_overdue(SLOT + HOUR) == 1
+
+    assert due_times(rosa) == [SLOT]
