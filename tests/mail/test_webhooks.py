@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -29,8 +30,10 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from mail import Batch, Delivery, Recipient, webhooks
+from mail.bounces import Taken, take_event
 from mail.building import TipMail, build_tip
 from mail.providers import PROVIDERS
+from mail.reports import Verdict
 from tests.mail.test_bounces import noted, sent, sent_batch, state, suppression
 from tests.mail.test_reports import KEY
 from tests.mail.test_sending import person
@@ -352,6 +355,33 @@ def test_the_provider_tries_again_while_the_database_is_away(
     answer = post(client, "postmark", told("postmark-complaint"))
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+
+
+def test_a_group_that_broke_off_half_way_comes_again_and_counts_once(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rosa, other = sent(person("rosa"), sent_batch(0)), sent(person("other"))
+    group = [
+        *json.loads(told("sendgrid-spam-report", rosa)),
+        *json.loads(told("sendgrid-bounce", other)),
+    ]
+    body = json.dumps(group).encode()
+
+    def breaks_off(key: UUID | None, verdict: Verdict) -> Taken:
+        if key == other.key:
+            raise OperationalError
+        return take_event(key, verdict)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(webhooks, "take_event", breaks_off)
+        assert post(client, "sendgrid", body).status_code == 503
+    first = Delivery.objects.values().get(pk=rosa.pk)
+
+    assert post(client, "sendgrid", body).status_code == 200
+
+    assert first["bounce"] == Bounce.COMPLAINT
+    assert Delivery.objects.values().get(pk=rosa.pk) == first
+    assert noted(other)[1] == Bounce.HARD
 
 
 def test_w14_the_log_holds_no_address_and_no_body(
