@@ -39,7 +39,14 @@ class Seeds:
     def _child(self, seed: int) -> Child:
         length = "short" if self._asked.short else "long"
         place = self._folder.path / f"seed{seed}"
-        words = (str(place), str(seed), length, *_turned(self._asked.scenarios, seed))
+        results = str(self._results(seed))
+        words = (
+            results,
+            str(place),
+            str(seed),
+            length,
+            *_turned(self._asked.scenarios, seed),
+        )
         return Child(
             Program(
                 name=f"seed{seed}",
@@ -48,16 +55,16 @@ class Seeds:
                 log=self._folder.log(f"seed{seed}"),
                 record=self._folder.run / f"seed{seed}.pid",
                 environment={**os.environ, "PYTHONPATH": str(ROOT)},
-                output=self._output(seed),
                 stop_seconds=STOP_SECONDS,
             )
         )
 
-    def _output(self, seed: int) -> Path:
+    def _results(self, seed: int) -> Path:
         return self._folder.path / f"results{seed}"
 
     def start(self) -> None:
-        for child in self._children.values():
+        for seed, child in self._children.items():
+            self._results(seed).unlink(missing_ok=True)
             child.start()
 
     def stop(self) -> None:
@@ -77,8 +84,8 @@ class Seeds:
             time.sleep(0.2)
 
     def _written(self) -> list[Result]:
-        outputs = [self._output(seed) for seed in self._children]
-        texts = [path.read_text() for path in outputs if path.exists()]
+        paths = [self._results(seed) for seed in self._children]
+        texts = [path.read_text() for path in paths if path.exists()]
         lines = [line for text in texts for line in text.split("\n")[:-1]]
         return [Result(**json.loads(line)) for line in lines]
 

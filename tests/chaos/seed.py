@@ -4,7 +4,6 @@ python -m tests.chaos.seed FOLDER SEED short|long SCENARIO...
 """
 
 import json
-import os
 import sys
 import time
 import traceback
@@ -17,10 +16,13 @@ from tests.chaos.site import Site, site
 from twitchsite.embedded.interruptions import Interrupted, ignore, listen
 
 
-def run(here: Site, seed: int, names: list[str], *, short: bool) -> None:
+def run(
+    results: Path, here: Site, seed: int, names: tuple[str, ...], *, short: bool
+) -> None:
     for name in names:
         result = play(here, SCENARIOS[name], seed, short=short)
-        os.write(1, f"{json.dumps(asdict(result))}\n".encode())
+        with results.open("a") as file:
+            file.write(f"{json.dumps(asdict(result))}\n")
 
 
 def play(here: Site, scenario: Scenario, seed: int, *, short: bool) -> Result:
@@ -42,11 +44,11 @@ def play(here: Site, scenario: Scenario, seed: int, *, short: bool) -> Result:
     return replace(result, seconds=round(time.monotonic() - began, 1))
 
 
-def main(folder: str, seed: str, length: str, *names: str) -> int:
+def main(results: str, folder: str, seed: str, length: str, *names: str) -> int:
     listen()
     try:
         with site(Path(folder)) as here:
-            run(here, int(seed), list(names), short=length == "short")
+            run(Path(results), here, int(seed), names, short=length == "short")
             ignore()
     except Interrupted as interruption:
         return interruption.status

@@ -94,7 +94,7 @@ class SignUps:
         self._trial.expect(
             until(self._all_resolved, 60), "sign-ups were not resolved after 60 s"
         )
-        taken = journal.taken(mailing.entries())
+        taken = journal.taken(journal.read(mailing.journal))
         wrong = [one for one in self._answers if taken[one] != 1]
         self._trial.expect(not wrong, f"{len(wrong)} readers got no mail, or two")
 

@@ -7,9 +7,10 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import redis
@@ -39,6 +40,8 @@ class Site:
         # The sink's: it keeps its port however often it is started anew.
         self.listening = listening
         self.senders: list[Child] = []
+        # Worker, senders, and beat as the last.
+        self._staff: list[Child] = []
         self._children: list[Child] = []
 
     def child(
@@ -46,7 +49,7 @@ class Site:
         name: str,
         command: Sequence[str],
         descriptors: tuple[int, ...] = (),
-        **changes: str,
+        changes: Mapping[str, str] = MappingProxyType({}),
     ) -> Child:
         """A process of this site, not started yet; it ends with the site.
 
@@ -73,17 +76,27 @@ class Site:
         for name, command in SENDERS.items():
             fewer = ("--concurrency", str(CONNECTIONS_EACH))
             self.senders.append(self.child(name, (*command, *fewer)))
-        workers = [self.child("worker", WORKER), *self.senders]
-        for child in (*workers, self.beat("beat")):
+        self._staff = [self.child("worker", WORKER), *self.senders, self.beat("beat")]
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Raises CannotStart when they don't get ready."""
+        for child in self._staff:
             child.start()
-        marks = [self.folder / "run" / f"{child.name}.ready" for child in workers]
+        marks = [self.folder / "run" / f"{one.name}.ready" for one in self._staff[:-1]]
         if not until(lambda: all(one.exists() for one in marks), READY_SECONDS):
             raise embedded.CannotStart("The workers did not get ready.")
 
-    def beat(self, name: str) -> Child:
-        return self.child(
-            name, (*BEAT, "--schedule", str(self.folder / "run" / f"{name}.schedule"))
-        )
+    def pause(self) -> None:
+        """Nobody works until `go_on`."""
+        for child in reversed(self._staff):
+            child.stop()
+
+    def beat(
+        self, name: str, changes: Mapping[str, str] = MappingProxyType({})
+    ) -> Child:
+        schedule = str(self.folder / "run" / f"{name}.schedule")
+        return self.child(name, (*BEAT, "--schedule", schedule), changes=changes)
 
     def close(self) -> None:
         for child in reversed(self._children):

@@ -46,7 +46,9 @@ class Mailing:
         return sorted(self.senders)
 
     def entries(self) -> list[Entry]:
-        return journal.read(self.journal)
+        """What came of this batch."""
+        mine = set(self.senders.values())
+        return [one for one in journal.read(self.journal) if one.sender in mine]
 
     def taken(self) -> int:
         return sum(1 for one in self.entries() if one.accepted)
@@ -70,6 +72,7 @@ class Trial:
     def __init__(self, site: Site, name: str, seed: int, *, short: bool) -> None:
         self.site = site
         self.name = name
+        self.seed = seed
         self.is_short = short
         # A mail server slow enough that things can happen meanwhile.
         self.slow = BRISK if short else SLOW
@@ -80,8 +83,8 @@ class Trial:
         # When each person's leaving was committed, in seconds since 1970.
         self.unsubscribed: dict[str, float] = {}
         self._sink: Child | None = None
-        self._folder = site.folder / name
-        self._folder.mkdir()
+        self.folder = site.folder / name
+        self.folder.mkdir()
 
     def size(self, long: int, short: int) -> int:
         """How much of it: for `make chaos`, or for `make test`."""
@@ -122,40 +125,40 @@ class Trial:
         Who is eligible is on disk, and the sink in its place, before the batch's
         transaction commits: nobody can have been sent anything.
         """
-        number = len(self.mailings) + 1
+        mine = Recipient.objects.filter(address__startswith=self._prefix)
+        path = self.folder / f"journal{len(self.mailings) + 1}"
         with transaction.atomic():
-            mailing = self._start_batch(self._folder / f"journal{number}")
-            self._write(f"eligible{number}", mailing.eligible)
+            batch = start_batch(
+                name=f"{self.name} {path.name}",
+                mail=TIP,
+                recipients=mine.filter(may_receive=True, suppressed_at=None),
+                due_at=timezone.now(),
+            )
+            if batch is None:
+                raise ValueError("there is nobody to mail")
+            mailing = self.follow(batch, path)
             struck = {mailing.senders[one]: fault for one, fault in faults.items()}
-            self.serve(mailing, replace(plan, messages=struck))
-        self.mailings.append(mailing)
+            self.serve(path, replace(plan, messages=struck))
         return mailing
 
-    def _start_batch(self, path: Path) -> Mailing:
-        mine = Recipient.objects.filter(address__startswith=self._prefix)
-        batch = start_batch(
-            name=f"{self.name} {path.name}",
-            mail=TIP,
-            recipients=mine.filter(may_receive=True, suppressed_at=None),
-            due_at=timezone.now(),
-        )
-        if batch is None:
-            raise ValueError("there is nobody to mail")
+    def follow(self, batch: Batch, path: Path) -> Mailing:
+        """Count what becomes of `batch`; its messages arrive in the journal `path`."""
         rows = batch.deliveries.values_list("recipient__address", "key")
         senders = {address: envelope_sender(key) for address, key in rows}
-        return Mailing(batch.pk, senders, path)
+        mailing = Mailing(batch.pk, senders, path)
+        self.mailings.append(mailing)
+        self.write(f"eligible{len(self.mailings)}", mailing.eligible)
+        return mailing
 
-    def serve(self, mailing: Mailing, plan: Plan) -> None:
-        """The mail server anew, as `plan` says."""
+    def serve(self, path: Path, plan: Plan) -> None:
+        """The mail server anew, as `plan` says, with its journal at `path`."""
         if self._sink:
             self._sink.stop()
-        written = self._folder / "plan"
+        written = self.folder / "plan"
         plan.write(written)
         descriptor = self.site.listening.fileno()
         command = (*PYTHON, "tests.chaos.sink", str(descriptor), str(written))
-        self._sink = self.site.child(
-            "sink", (*command, str(mailing.journal)), (descriptor,)
-        )
+        self._sink = self.site.child("sink", (*command, str(path)), (descriptor,))
         self._sink.start()
 
     # --- Striking and waiting ------------------------------------------------------
@@ -237,18 +240,21 @@ class Trial:
         tally = count(
             mailing.eligible, mailing.entries(), mailing.fates(), self.unsubscribed
         )
-        self._write(f"uncertain{number}", tally.uncertain)
-        self._write(f"lost{number}", tally.lost)
+        self.write(f"uncertain{number}", tally.uncertain)
+        self.write(f"lost{number}", tally.lost)
         return tally
 
-    def _write(self, name: str, facts: Sequence[str]) -> None:
-        with (self._folder / f"{name}.json").open("w") as file:
+    def write(self, name: str, facts: Sequence[str]) -> None:
+        """To be looked at afterwards: `name`.json."""
+        with (self.folder / f"{name}.json").open("w") as file:
             json.dump(facts, file, indent=1)
 
     def close(self) -> None:
         """Nothing of this scenario goes on in the next."""
         batches = Batch.objects.filter(pk__in=[one.batch for one in self.mailings])
         batches.exclude(state=Batch.State.FINISHED).update(state=Batch.State.CANCELLED)
+        mine = Recipient.objects.filter(address__startswith=self._prefix)
+        mine.update(may_receive=False)
         if self._sink:
             self._sink.stop()
         connections.close_all()

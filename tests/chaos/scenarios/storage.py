@@ -10,7 +10,7 @@ from tests.chaos.trial import Trial
 
 def queue_wiped(trial: Trial) -> None:
     """Hints get lost, no message does; sign-ups don't notice (long form)."""
-    people = trial.size(1000, 100)
+    people = trial.size(2000, 100)
     trial.people(people)
     with SignUps(trial) as sign_ups:
         mailing = trial.mail(trial.slow)
