@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mail.addresses import NotAnAddress as NotAnAddress
     from mail.addresses import canonical_address as canonical_address
+    from mail.batches import account as account
+    from mail.batches import cancel as cancel
+    from mail.batches import correct as correct
+    from mail.batches import has_ended as has_ended
+    from mail.batches import resume as resume
+    from mail.batches import to_correct as to_correct
     from mail.building import UNSUBSCRIBE as UNSUBSCRIBE
     from mail.building import TipMail as TipMail
+    from mail.counting import counts as counts
     from mail.environment import why_held as why_held
     from mail.hints import wake as wake
     from mail.links import is_signed as is_signed
@@ -20,19 +27,26 @@ if TYPE_CHECKING:
     from mail.models import Batch as Batch
     from mail.models import Delivery as Delivery
     from mail.models import Recipient as Recipient
+    from mail.pausing import pause as pause
     from mail.queueing import drop_waiting as drop_waiting
     from mail.queueing import enqueue as enqueue
     from mail.queueing import start_batch as start_batch
     from mail.queueing import tell_staff as tell_staff
     from mail.rendering import absolute as absolute
     from mail.rendering import render as render
-    from mail.settling import pause as pause
 
 _DOOR = {
     "NotAnAddress": "addresses",
     "canonical_address": "addresses",
+    "account": "batches",
+    "cancel": "batches",
+    "correct": "batches",
+    "has_ended": "batches",
+    "resume": "batches",
+    "to_correct": "batches",
     "TipMail": "building",
     "UNSUBSCRIBE": "building",
+    "counts": "counting",
     "why_held": "environment",
     "wake": "hints",
     "is_signed": "links",
@@ -42,13 +56,13 @@ _DOOR = {
     "Batch": "models",
     "Delivery": "models",
     "Recipient": "models",
+    "pause": "pausing",
     "drop_waiting": "queueing",
     "enqueue": "queueing",
     "start_batch": "queueing",
     "tell_staff": "queueing",
     "absolute": "rendering",
     "render": "rendering",
-    "pause": "settling",
 }
 __all__ = sorted(_DOOR)
 

@@ -14,9 +14,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from mail.models import Batch, Delivery, Recipient
+from mail.pausing import pause
 from mail.queueing import drop_waiting
 from mail.reports import Kind, Verdict, classify, key_in
-from mail.settling import pause, suppress
+from mail.settling import suppress
 
 log = structlog.get_logger(__name__)
 

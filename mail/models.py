@@ -3,6 +3,7 @@ from typing import ClassVar, Self
 from uuid import uuid4
 
 import pgtrigger
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
@@ -13,6 +14,18 @@ from django.db.models.functions import Now
 GIVE_UP_AFTER = timedelta(hours=24)
 # A batch of which nothing left for this long waits for a person.
 OVERDUE_AFTER = timedelta(hours=1)
+
+
+class RecipientQuerySet(models.QuerySet["Recipient"]):
+    def who_got(self, batch: "Batch") -> Self:
+        """Whose server took a message of this batch."""
+        return self.filter(
+            deliveries__batch=batch, deliveries__state=Delivery.State.ACCEPTED
+        )
+
+    def reachable(self) -> Self:
+        """Who has not left and is not suppressed."""
+        return self.filter(may_receive=True, suppressed_at__isnull=True)
 
 
 class Recipient(models.Model):
@@ -39,6 +52,8 @@ class Recipient(models.Model):
         max_length=20, choices=Suppression, blank=True, default=""
     )
     created_at = models.DateTimeField(db_default=Now())
+
+    objects = RecipientQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -73,6 +88,20 @@ class Batch(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
     pause_reason = models.CharField(max_length=200, blank=True, default="")
     eligible = models.PositiveIntegerField(default=0)
+    corrects = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="corrections",
+        help_text="The batch whose text this one puts right.",
+    )
+    warrant = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What entitled it to start, in its maker's own terms: digest of the "
+        "sign-off, head of the ledger.",
+    )
     created_at = models.DateTimeField(db_default=Now())
     overdue_at = models.DateTimeField(
         null=True,
@@ -98,6 +127,37 @@ class Batch(models.Model):
         return self.name
 
 
+class BatchEvent(models.Model):
+    """What somebody did with a batch. Never changed; `by` is empty for the engine."""
+
+    class Act(models.TextChoices):
+        PAUSED = "paused"
+        RESUMED = "resumed"
+        CANCELLED = "cancelled"
+        CORRECTED = "corrected"
+        RESENT = "resent"
+        SETTLED = "settled"
+
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="events")
+    act = models.CharField(max_length=10, choices=Act)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    note = models.CharField(max_length=300, blank=True, default="")
+    occurred_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["pk"]
+        triggers = [
+            pgtrigger.Protect(
+                name="append_only", operation=pgtrigger.Update | pgtrigger.Delete
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act} batch {self.batch_id}"
+
+
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def waiting(self) -> Self:
         """Deliveries that have not begun to leave, claimed by a worker or not."""
@@ -105,6 +165,16 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def unfinished(self) -> Self:
         return self.exclude(state__in=Delivery.FINAL)
+
+    def uncertain(self) -> Self:
+        """Deliveries that may have arrived: only a person decides about them."""
+        return self.filter(state=Delivery.State.UNCERTAIN)
+
+    def resendable(self) -> Self:
+        """The uncertain ones whose text should still go out."""
+        return self.uncertain().exclude(
+            Q(batch__state=Batch.State.CANCELLED) | Q(batch__corrections__isnull=False)
+        )
 
 
 class Delivery(models.Model):
@@ -159,6 +229,11 @@ class Delivery(models.Model):
         help_text="A day after the first `due_at`, whatever retries do to that one.",
     )
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    resends = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="How often a person sent it again, under the same Message-ID.",
+    )
     fence = models.PositiveBigIntegerField(
         default=0,
         db_default=0,

@@ -1,20 +1,18 @@
 """A batch that begins too late waits for a person.
 
-After an outage yesterday's tip would go out at night, or beside today's. Whoever lets a
-held batch run again sets `overdue_at` to `overdue_from(now)`, which gives it another
-hour to begin.
+After an outage yesterday's tip would go out at night, or beside today's. Whoever
+resumes a held batch gives it another hour to begin.
 """
 
 from datetime import datetime
 
-import structlog
 from django.db import transaction
 from django.db.models import Min, Q
 from django.utils import timezone
 
 from mail.models import OVERDUE_AFTER, Batch, Delivery, QueueEntry
+from mail.pausing import pause
 
-log = structlog.get_logger(__name__)
 State = Delivery.State
 
 
@@ -50,11 +48,7 @@ def _hold_unless_begun(batch: Batch, now: datetime) -> bool:
     if _is_just_leaving(batch, now):
         # In time: how that ends decides at the next claim.
         return False
-    batch.state = Batch.State.PAUSED
-    batch.pause_reason = _reason(batch)
-    batch.save(update_fields=["state", "pause_reason"])
-    log.error("batch paused", batch=batch.pk, reason="overdue")
-    return True
+    return pause(batch.pk, reason=_reason(batch))
 
 
 def _expect(batch: Batch, overdue_at: datetime | None) -> None:

@@ -89,13 +89,21 @@ def start_batch(
     mail: building.TipMail,
     recipients: QuerySet[Recipient],
     due_at: datetime | Combinable,
+    warrant: dict[str, Any] | None = None,
+    corrects: Batch | None = None,
 ) -> Batch | None:
     """Queue `mail` for everybody in `recipients`, or None when that is nobody.
 
     The list is made by one INSERT ... SELECT: complete, or not there at all. An
     expression as `due_at` is each recipient's own time, the same in the Date header.
+    `warrant` says what entitles it to start (`Batch.warrant`).
     """
-    batch = Batch.objects.create(name=name, message=building.build_tip(mail))
+    batch = Batch.objects.create(
+        name=name[:200],
+        message=building.build_tip(mail),
+        warrant=warrant or {},
+        corrects=corrects,
+    )
     batch.eligible = _insert_deliveries(batch, recipients, due_at)
     if not batch.eligible:
         batch.delete()

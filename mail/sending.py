@@ -13,13 +13,13 @@ from django.conf import settings
 from mail.books import Books, Handover
 from mail.breaker import Breaker
 from mail.claiming import CLAIM_SIZE, Claim, by_index, claim, is_due, lease, release
+from mail.closing import finish_batches
 from mail.guard import may_send, note_sent
 from mail.hints import wake
 from mail.letters import letter_for
 from mail.outages import persistently
 from mail.settling import settle
 from mail.smtp import Conversation, Fate, Letter
-from mail.sweeping import finish_batches
 
 log = structlog.get_logger(__name__)
 

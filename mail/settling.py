@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from mail.books import Handover
 from mail.claiming import Claim
-from mail.models import Batch, Delivery, DeliveryQuerySet, Recipient
+from mail.models import Delivery, DeliveryQuerySet, Recipient
+from mail.pausing import pause
 from mail.smtp import Fate, Outcome
 
 log = structlog.get_logger(__name__)
@@ -102,11 +103,3 @@ def suppress(recipient_id: int, why: Recipient.Suppression) -> None:
     Recipient.objects.filter(pk=recipient_id, suppressed_at__isnull=True).update(
         suppressed_at=timezone.now(), suppression=why
     )
-
-
-def pause(batch_id: int, *, reason: str) -> None:
-    """Hold a running batch until a person looks at it."""
-    Batch.objects.filter(pk=batch_id, state=Batch.State.RUNNING).update(
-        state=Batch.State.PAUSED, pause_reason=reason[:200]
-    )
-    log.error("batch paused", batch=batch_id, reason=reason)

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 import structlog
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from mail.models import Batch, Delivery, QueueEntry
+from mail.closing import drop_cancelled, finish_batches
+from mail.models import Delivery, QueueEntry
 from mail.overdue import hold_overdue
 
 log = structlog.get_logger(__name__)
@@ -36,15 +36,5 @@ def sweep(now: datetime | None = None) -> None:
         queue_entry__isnull=False, expires_at__lte=now
     ).update(state=State.REFUSED, reason="expired", finished_at=now, message=None)
     hold_overdue(now)
+    drop_cancelled()
     finish_batches()
-
-
-def finish_batches() -> None:
-    """A batch is finished when each of its deliveries has a fate."""
-    mine = QueueEntry.objects.filter(batch=OuterRef("pk"))
-    Batch.objects.filter(
-        # One question an index: the queue may hold a million rows of other batches.
-        ~Exists(mine.filter(claimed_until__isnull=True)),
-        ~Exists(mine.filter(claimed_until__isnull=False)),
-        state=Batch.State.RUNNING,
-    ).update(state=Batch.State.FINISHED, finished_at=timezone.now())

@@ -12,8 +12,8 @@ from mail import Batch, Delivery, Recipient, TipMail, enqueue, start_batch
 from mail.claiming import claim, lease
 from mail.models import QueueEntry
 from mail.overdue import hold_overdue, overdue_from
+from mail.pausing import pause
 from mail.sending import send_due
-from mail.settling import pause
 from mail.sweeping import sweep
 from tests.conftest import Mailbox
 from tests.mail.test_sending import HTML, TIP, person, states

@@ -15,7 +15,8 @@ from mail.breaker import FAILURES, Breaker
 from mail.claiming import Claim, claim, is_due, lease, release
 from mail.models import QueueEntry
 from mail.outages import persistently
-from mail.settling import pause, settle
+from mail.pausing import pause
+from mail.settling import settle
 from mail.smtp import Fate, Outcome
 from mail.sweeping import sweep
 from tests.conftest import Servers

@@ -11,8 +11,8 @@ from mail import Batch, Delivery, Recipient, TipMail, drop_waiting, enqueue, sta
 from mail.books import Books
 from mail.building import UNSUBSCRIBE
 from mail.claiming import claim, lease
+from mail.pausing import pause
 from mail.sending import Courier, send_due
-from mail.settling import pause
 from mail.sweeping import sweep
 from tests.conftest import Mailbox
 
