@@ -1,0 +1,99 @@
+"""Deliveries that may have arrived: who knows more says so, or sends them again.
+
+Each verb changes uncertain deliveries alone and returns how many; of two clicks the
+second finds none. `by` is None where the mail server's log says it.
+"""
+
+from collections import Counter
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, QuerySet
+from django.utils import timezone
+
+from mail.hints import wake
+from mail.models import GIVE_UP_AFTER, Batch, BatchEvent, Delivery
+from mail.overdue import overdue_from
+from mail.pausing import note
+from mail.queueing import SEND_DUE
+
+Act = BatchEvent.Act
+State = Delivery.State
+Deliveries = QuerySet[Delivery]
+
+
+@transaction.atomic
+def settle_as_arrived(deliveries: Deliveries, *, by: User | None) -> int:
+    """They count as accepted from now on, corrections reach these people too."""
+    return _change(
+        Delivery.objects.uncertain().filter(pk__in=deliveries.values("pk")),
+        by=by,
+        act=Act.SETTLED,
+        about="as arrived",
+        state=State.ACCEPTED,
+        reason=f"arrived, says {_named(by)}"[:100],
+        message=None,
+    )
+
+
+@transaction.atomic
+def settle_as_not_arrived(deliveries: Deliveries, *, by: User) -> int:
+    """They count as refused; nothing is sent to these people."""
+    return _change(
+        Delivery.objects.uncertain().filter(pk__in=deliveries.values("pk")),
+        by=by,
+        act=Act.SETTLED,
+        about="as not arrived",
+        state=State.REFUSED,
+        reason=f"did not arrive, says {_named(by)}"[:100],
+        message=None,
+    )
+
+
+@transaction.atomic
+def resend(deliveries: Deliveries, *, by: User) -> int:
+    """Queue the same rows again, under their Message-IDs; consent is asked anew.
+
+    None of a batch that was cancelled or corrected: its text should not go out.
+    """
+    chosen = Delivery.objects.uncertain().filter(pk__in=deliveries.values("pk"))
+    # Whoever corrects or cancels one of these batches comes before or after this.
+    batches = Batch.objects.filter(pk__in=chosen.values("batch"))
+    held = list(batches.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    now = timezone.now()
+    resent = _change(
+        Delivery.objects.resendable().filter(pk__in=deliveries.values("pk")),
+        by=by,
+        act=Act.RESENT,
+        about="under the same Message-ID",
+        state=State.QUEUED,
+        reason=f"sent again by {_named(by)}"[:100],
+        resends=F("resends") + 1,
+        due_at=now,
+        expires_at=now + GIVE_UP_AFTER,
+        finished_at=None,
+    )
+    waiting = Delivery.objects.waiting().filter(batch=OuterRef("pk"))
+    Batch.objects.filter(
+        Exists(waiting), pk__in=[pk for (pk,) in held], state=Batch.State.FINISHED
+    ).update(state=Batch.State.RUNNING, finished_at=None, overdue_at=overdue_from(now))
+    wake(SEND_DUE)
+    return resent
+
+
+def _named(by: User | None) -> str:
+    return by.get_username() if by else "the mail server's log"
+
+
+def _change(
+    deliveries: Deliveries, *, by: User | None, act: Act, about: str, **changes: Any
+) -> int:
+    """Make `changes` to rows nobody else changes meanwhile; an event for each batch."""
+    locked = deliveries.order_by("pk").select_for_update(of=("self",))
+    found = list(locked.values_list("pk", "batch"))
+    Delivery.objects.filter(pk__in=[pk for pk, _ in found]).update(**changes)
+    for batch_id, number in Counter(batch_id for _, batch_id in found).items():
+        if batch_id is not None:
+            note(batch_id, act, by=by, about=f"{number} {about}")
+    return len(found)
