@@ -9,9 +9,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from ledger import ReadOnlyAdmin, is_redacted
+from mail import account
 from newsletter import choosing, desk
 from newsletter.models import (
     ConsentEvent,
+    Correction,
     HealthTip,
     Issue,
     Schedule,
@@ -151,10 +153,62 @@ def slots_of(schedule: Schedule, now: datetime, count: int) -> list[datetime]:
     return list(islice(schedule.slots_to_come(now), count)) if schedule.active else []
 
 
+class SentDesk(ReadOnlyDesk):
+    """What was sent to many: how it stands, who did what, and what can be done."""
+
+    change_form_template = "admin/newsletter/issue/change_form.html"
+    list_select_related = ["tip_revision__tip", "batch"]
+
+    @admin.display(ordering="batch__state")
+    def state(self, obj: Issue | Correction) -> str:
+        return obj.batch.state if obj.batch else "nothing was sent"
+
+    @admin.display(description="people", ordering="batch__eligible")
+    def people(self, obj: Issue | Correction) -> int:
+        return obj.batch.eligible if obj.batch else 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("batch__message")
+
+    def facts(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        return account(obj.batch) if obj.batch else {}
+
+
 @admin.register(Issue)
-class IssueAdmin(ReadOnlyAdmin):
-    list_display = ["tip_revision", "schedule", "slot", "batch"]
-    list_select_related = ["tip_revision__tip", "schedule", "batch"]
+class IssueAdmin(SentDesk):
+    verbs = (desk.Pause(), desk.Resume(), desk.Cancel(), desk.Correct())
+    list_display = ["tip_revision", "schedule", "slot", "state", "people"]
+    list_filter = ["batch__state", "schedule"]
+    list_select_related = [*SentDesk.list_select_related, "schedule"]
+    ordering = ["-slot"]
+    fields = readonly_fields = (
+        *("tip_revision", "schedule", "slot", "starts_at", "sign_off", "digest"),
+        "batch",
+    )
+
+    def facts(self, request: HttpRequest, obj: Issue) -> dict[str, Any]:
+        corrections = obj.corrections.select_related("tip_revision__tip", "batch", "by")
+        return {
+            **super().facts(request, obj),
+            "corrections": [
+                {"row": one, "url": admin_url(one)}
+                for one in corrections.order_by("pk")
+            ],
+        }
+
+
+@admin.register(Correction)
+class CorrectionAdmin(SentDesk):
+    verbs = (desk.Pause(), desk.Resume(), desk.Cancel())
+    list_display = ["tip_revision", "issue", "state", "people", "by"]
+    list_select_related = [
+        *SentDesk.list_select_related,
+        *("issue__tip_revision__tip", "by"),
+    ]
+    ordering = ["-pk"]
+    fields = readonly_fields = (
+        *("issue", "tip_revision", "starts_at", "by", "sign_off", "digest", "batch"),
+    )
 
 
 @admin.register(Subscriber)

@@ -66,6 +66,17 @@ def outlook(revision: TipRevision, at: datetime | None = None) -> Outlook:
     return outlooks([revision], at)[revision.pk]
 
 
+def newest_fit(
+    revisions: Collection[TipRevision], at: datetime | None = None
+) -> tuple[TipRevision, SignOff] | None:
+    """The newest of a tip's texts that may go out."""
+    found = outlooks(revisions, at)
+    for one in sorted(revisions, key=lambda one: one.number, reverse=True):
+        if sign_off := found[one.pk].sign_off:
+            return one, sign_off
+    return None
+
+
 def next_tip(schedule: Schedule, at: datetime) -> TipRevision | None:
     """The text whose turn it is among those that may go out at `at`."""
     return next(iter(sendable(schedule, at)), None)

@@ -19,7 +19,7 @@ from mail import (
     token,
 )
 from newsletter import permissions, wording
-from newsletter.models import HealthTip, Subscriber, TipRevision, TipShortage
+from newsletter.models import HealthTip, Issue, Subscriber, TipRevision, TipShortage
 
 # What a mail lists of the tips that wait; all of them stand in the admin.
 LISTED = 10
@@ -46,8 +46,17 @@ def confirmation(subscriber: Subscriber) -> None:
     )
 
 
-def tip(revision: TipRevision, *, review_line: str, article: dict[str, str]) -> TipMail:
-    """A tip around exactly the signed content; only footer and frame are ours."""
+def tip(
+    revision: TipRevision,
+    *,
+    review_line: str,
+    article: dict[str, str],
+    corrected: Issue | None = None,
+) -> TipMail:
+    """A tip around exactly the signed content; only footer and frame are ours.
+
+    As a correction it says which tip it puts right.
+    """
     content = revision.content
     newest = head()
     context = {
@@ -59,6 +68,7 @@ def tip(revision: TipRevision, *, review_line: str, article: dict[str, str]) -> 
         "article_title": article["title"],
         "article_url": article["url"],
         "review_line": review_line,
+        "corrected": corrected and _sent(corrected),
         "unsubscribe_url": f"{settings.SITE_URL}/newsletter/unsubscribe/{UNSUBSCRIBE}/",
         "ledger_head": newest and {"day": newest.day.date(), "hash": newest.hash},
         "why": "You get this because you subscribed to health tips from twitchsite.",
@@ -66,6 +76,11 @@ def tip(revision: TipRevision, *, review_line: str, article: dict[str, str]) -> 
     mail = render("tip", context)
     # The subject as it was signed, not as a template would print it.
     return TipMail(subject=content["subject"], html=mail.html, text=mail.text)
+
+
+def _sent(issue: Issue) -> dict[str, object]:
+    subject = issue.tip_revision.content.get("subject", "")
+    return {"subject": subject, "on": issue.starts_at}
 
 
 def tips_run_out(

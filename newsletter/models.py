@@ -470,3 +470,37 @@ class Issue(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tip_revision} at {self.slot:%Y-%m-%d %H:%M}"
+
+
+class Correction(models.Model):
+    """Another text of an issue's tip, for those who got the issue; once for each text.
+
+    It holds its sign-off as an issue does: the database asks for it.
+    """
+
+    issue = models.ForeignKey(Issue, models.PROTECT, related_name="corrections")
+    tip_revision = models.ForeignKey(TipRevision, models.PROTECT, related_name="+")
+    sign_off = models.ForeignKey("review.SignOff", models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64)
+    verdict = models.CharField(max_length=20, default="approved")
+    valid_until = models.DateTimeField()
+    starts_at = models.DateTimeField()
+    batch = models.OneToOneField("mail.Batch", models.PROTECT, null=True)
+    by = models.ForeignKey("auth.User", models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["issue", "tip_revision"], name="newsletter_correction_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(verdict="approved"), name="newsletter_correction_approved"
+            ),
+            models.CheckConstraint(
+                condition=Q(starts_at__lte=F("valid_until")),
+                name="newsletter_correction_while_the_sign_off_holds",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tip_revision}, correcting {self.issue}"

@@ -15,3 +15,8 @@ def may_revise(user: User) -> bool:
 def may_submit(user: User, revision: TipRevision) -> bool:
     """Newsletter managers and whoever may submit any text."""
     return may_revise(user) or user.has_perm("articles.submit")
+
+
+def may_run_issues(user: User) -> bool:
+    """Pause, resume, cancel and correct what is sent."""
+    return user.has_perm("newsletter.run_schedule")

@@ -4,20 +4,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import dropwhile
+from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from articles import catalogue
-from mail import Batch, Recipient, absolute, pause, start_batch
+from ledger import head
+from mail import Batch, Recipient, TipMail, absolute, pause, start_batch
 from newsletter import choosing, emails
 from newsletter.clocks import ClockReading, KnownZone, month_of
-from newsletter.models import Issue, Schedule, Subscriber, TipRevision
+from newsletter.models import Correction, Issue, Schedule, Subscriber, TipRevision
 from review import SignOff, hold
 
 log = structlog.get_logger(__name__)
+RUNNING = Batch.State.RUNNING
 
 
 def start_due_issues(at: datetime | None = None) -> int:
@@ -71,14 +74,10 @@ def _start(
         valid_until=sign_off.valid_until,
         starts_at=now,
     )
-    (article,) = catalogue.cards(revision.cites)[:1]
     issue.batch = start_batch(
         name=str(issue),
-        mail=emails.tip(
-            revision,
-            review_line=review_line(sign_off),
-            article={"title": article.title, "url": absolute(article.url)},
-        ),
+        mail=mail_of(revision, sign_off),
+        warrant=warrant(sign_off),
         recipients=Recipient.objects.filter(subscriber__in=people),
         due_at=schedule.due_at(slot, F("subscriber__time_zone")),
     )
@@ -94,19 +93,52 @@ def _until(schedule: Schedule, slot: datetime, now: datetime) -> datetime:
 
 
 def hold_unfit_issues(at: datetime | None = None) -> int:
-    """Pause what still goes out of an issue that lost an approval; how many issues.
+    """Pause what still goes out of an issue that lost an approval; how many.
 
     People further west get an issue up to 26 hours later, and what a clinician took
     back meanwhile must not reach them.
     """
-    leaving = Issue.objects.filter(batch__state=Batch.State.RUNNING)
-    issues = leaving.select_related("tip_revision__tip", "tip_revision__entry")
-    found = choosing.outlooks([one.tip_revision for one in issues], at)
-    unfit = [one for one in issues if found[one.tip_revision_id].waits_for]
-    for issue in unfit:
-        assert issue.batch_id is not None, "its batch is running"  # noqa: S101
-        pause(issue.batch_id, reason=found[issue.tip_revision_id].waits_for)
+    unfit = [
+        found
+        for model in (Issue, Correction)
+        for found in _unfit(model.objects.filter(batch__state=RUNNING), at)
+    ]
+    for batch_id, reason in unfit:
+        pause(batch_id, reason=reason)
     return len(unfit)
+
+
+def _unfit(sent: QuerySet[Any], at: datetime | None) -> Iterator[tuple[int, str]]:
+    """The batches of what lost an approval, and what it waits for."""
+    rows = sent.select_related("tip_revision__tip", "tip_revision__entry")
+    found = choosing.outlooks([one.tip_revision for one in rows], at)
+    for one in rows:
+        if reason := found[one.tip_revision_id].waits_for:
+            yield one.batch_id, reason
+
+
+def mail_of(
+    revision: TipRevision, sign_off: SignOff, *, corrected: Issue | None = None
+) -> TipMail:
+    """The tip as it is mailed, with the article it leads to."""
+    (article,) = catalogue.cards(revision.cites)[:1]
+    return emails.tip(
+        revision,
+        review_line=review_line(sign_off),
+        article={"title": article.title, "url": absolute(article.url)},
+        corrected=corrected,
+    )
+
+
+def warrant(sign_off: SignOff) -> dict[str, Any]:
+    """What entitles a batch to start, for its manifest."""
+    newest = head()
+    return {
+        "sign_off": sign_off.pk,
+        "sign_off_digest": sign_off.digest,
+        "ledger_position": newest and newest.position,
+        "ledger_head": newest and newest.hash,
+    }
 
 
 def review_line(sign_off: SignOff) -> str:

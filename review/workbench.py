@@ -39,6 +39,8 @@ class Verb:
     label: ClassVar[str]
     explanation: ClassVar[str] = ""
     button: ClassVar[str] = ""
+    # What the way out is called; another word where the verb itself cancels.
+    way_out: ClassVar[str] = "Cancel"
     is_grave: ClassVar[bool] = False
     template: ClassVar[str] = "admin/desk/verb.html"
     form: ClassVar[type[forms.Form]] = forms.Form

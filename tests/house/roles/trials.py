@@ -110,6 +110,22 @@ def holds_tip(slug: str) -> Callable[[Any], bool]:
     return lambda obj: HealthTip.objects.filter(slug=slug).exists()
 
 
+def batch_is(expected: str) -> Callable[[Any], bool]:
+    return lambda obj: fresh(obj.batch).state == expected
+
+
+def choosing(action: str) -> Callable[[World, Any], Form]:
+    return lambda world, obj: {
+        "action": action,
+        "_selected_action": obj.pk,
+        "index": 0,
+    }
+
+
+def deciding(name: str) -> Callable[[Any], str]:
+    return lambda obj: f"{table('delivery', name)}?id__in={obj.pk}"
+
+
 TRIALS = {
     "article/add": Trial(
         kinds,
@@ -270,6 +286,40 @@ TRIALS = {
         lambda tip: tip.revisions.filter(content__subject="Sleep").exists(),
     ),
     "tiprevision/submit": Trial(one("tip_text"), verb("submit"), done=is_asked),
+    **{
+        f"{kind}/{name}": Trial(one(target), verb(name), saying("reason"), done)
+        for kind, suffix in (("issue", ""), ("correction", "_correction"))
+        for name, target, done in (
+            ("pause", f"running{suffix}", batch_is("paused")),
+            ("resume", f"paused{suffix}", batch_is("running")),
+            ("cancel", f"running{suffix}", batch_is("cancelled")),
+        )
+    },
+    "issue/correct": Trial(
+        one("ended"),
+        verb("correct"),
+        lambda world, issue: {"shown": world.newer.pk},
+        lambda issue: issue.corrections.exists(),
+    ),
+    **{
+        f"delivery/{name}": Trial(
+            one("uncertain"),
+            lambda delivery: table("delivery"),
+            choosing(name),
+            methods="POST",
+        )
+        for name in ("settle_as_arrived", "settle_as_not_arrived", "resend")
+    },
+    **{
+        f"delivery/{name}": Trial(
+            one("uncertain"), deciding(name), lambda world, obj: {"number": 1}, done
+        )
+        for name, done in (
+            ("settling-as-arrived", state("accepted")),
+            ("settling-as-not-arrived", state("refused")),
+            ("resending", state("queued")),
+        )
+    },
     "schedule/add": Trial(
         nothing,
         adding("schedule"),

@@ -28,6 +28,7 @@ from newsletter import composing
 from newsletter.desk import ask
 from newsletter.models import (
     ConsentEvent,
+    Correction,
     HealthTip,
     Issue,
     Schedule,
@@ -92,22 +93,66 @@ class World:
     def _tips(self) -> None:
         self.tip_text = self.revised_tip(self.otto)
         self.tip = self.tip_text.tip
-        given = self.signed(self.tip_text, self.tip.subject, self.cora)
         self.schedule = Schedule.objects.create(name="Weekly", time_of_day=time(9))
-        Issue.objects.create(
-            schedule=self.schedule,
-            slot=TOMORROW,
-            tip_revision=self.tip_text,
+        self.running, self.paused, self.ended = (
+            self._issue(state) for state in ("running", "paused", "finished")
+        )
+        self.running_correction, self.paused_correction = (
+            self._sent(Correction, issue=self.running, by=self.sue, state=state)
+            for state in ("running", "paused")
+        )
+
+    def _issue(self, state: str) -> Issue:
+        slot = TOMORROW + timedelta(days=Issue.objects.count())
+        issue: Issue = self._sent(Issue, schedule=self.schedule, slot=slot, state=state)
+        return issue
+
+    def _sent(self, model: Any, *, state: str, **fields: Any) -> Any:
+        """An issue or a correction whose batch is in this state."""
+        is_correction = model is Correction
+        text = self.revised_tip(self.otto) if is_correction else self.tip_text
+        given = self.signed(text, text.tip.subject, self.cora)
+        finished_at = timezone.now() if state == "finished" else None
+        return model.objects.create(
+            tip_revision=text,
             sign_off=given,
             digest=given.digest,
             valid_until=given.valid_until,
             starts_at=timezone.now(),
-            batch=Batch.objects.create(name="rest", message=b""),
+            batch=Batch.objects.create(
+                name="rest", message=b"", state=state, finished_at=finished_at
+            ),
+            **fields,
         )
 
+    def _got(self, person: Recipient) -> None:
+        """This person got the issue that ended, and a newer text is approved."""
+        now = timezone.now()
+        Delivery.objects.create(
+            idempotency_key="got",
+            kind="tip",
+            recipient=person,
+            batch=self.ended.batch,
+            state="accepted",
+            finished_at=now,
+        )
+        content = composing.content_of(self.tip.slug, "A tip", "Rest more.")
+        cites = [self.live[0].slug]
+        self.newer, _ = composing.revise(self.tip, content, cites=cites, by=self.otto)
+        self.signed(self.newer, self.tip.subject, self.cora)
+
     def _mails(self) -> None:
-        rosa = Recipient.objects.create(address="rosa@example.com")
+        rosa = Recipient.objects.create(address="rosa@example.com", may_receive=True)
         Delivery.objects.create(idempotency_key="one", kind="staff", recipient=rosa)
+        self._got(rosa)
+        self.uncertain = Delivery.objects.create(
+            idempotency_key="two",
+            kind="staff",
+            recipient=rosa,
+            state="uncertain",
+            reason="its worker vanished",
+            finished_at=timezone.now(),
+        )
         attest(
             ConsentEvent(
                 subscriber_key=Subscriber.objects.create(recipient=rosa).key,
