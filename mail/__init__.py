@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mail.models import Delivery as Delivery
     from mail.models import Recipient as Recipient
     from mail.pausing import pause as pause
+    from mail.proving import Step as Step
+    from mail.proving import send_test as send_test
     from mail.queueing import drop_waiting as drop_waiting
     from mail.queueing import enqueue as enqueue
     from mail.queueing import start_batch as start_batch
@@ -57,6 +59,8 @@ _DOOR = {
     "Delivery": "models",
     "Recipient": "models",
     "pause": "pausing",
+    "Step": "proving",
+    "send_test": "proving",
     "drop_waiting": "queueing",
     "enqueue": "queueing",
     "start_batch": "queueing",

@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,6 +47,15 @@ class Letter:
     message: bytes
 
 
+@dataclass(frozen=True)
+class Encryption:
+    """How a connection is encrypted; `certificate` as `getpeercert` gives it."""
+
+    version: str
+    cipher: str
+    certificate: dict[str, Any]
+
+
 class TooSlow(TimeoutError):
     """The message's deadline passed, however often the server sent a byte."""
 
@@ -55,6 +65,8 @@ class _Server(smtplib.SMTP):
 
     def __init__(self, host: str, port: int, *, timeout: float, **options: Any) -> None:
         self.start_clock(timeout)
+        # The newest replies, the last one last.
+        self.replies: deque[tuple[int, bytes]] = deque(maxlen=12)
         try:
             super().__init__(host, port, timeout=timeout, **options)
         except BaseException:
@@ -79,7 +91,9 @@ class _Server(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         if self.sock and self.file is None:
             self.file = _Replies(self.sock, self.remaining)
-        return super().getreply()
+        reply = super().getreply()
+        self.replies.append(reply)
+        return reply
 
 
 class _Replies:
@@ -123,6 +137,7 @@ class Conversation:
     def __init__(self, server: dict[str, Any], *, deadline_seconds: float) -> None:
         self._settings = server
         self._deadline_seconds = deadline_seconds
+        self.encryption: Encryption | None = None
 
     def __enter__(self) -> Self:
         self._server = self._connect()
@@ -160,11 +175,22 @@ class Conversation:
             # Raises when the server does not offer it: no mail leaves in the clear.
             self._server.starttls(context=ssl.create_default_context())
             self._server.ehlo()
+        self.encryption = _encryption(self._server.sock)
         if self._settings["username"]:
             self._server.login(self._settings["username"], self._settings["password"])
 
     def _start_clock(self) -> None:
         self._server.start_clock(self._deadline_seconds)
+
+    @property
+    def replies(self) -> deque[tuple[int, bytes]]:
+        """The server's newest replies, the last one last; may be cleared."""
+        return self._server.replies
+
+    @property
+    def extensions(self) -> dict[str, str]:
+        """What the server offers (RFC 5321 section 4.1.1.1), with its parameters."""
+        return dict(self._server.esmtp_features)
 
     @property
     def takes_8bit(self) -> bool:
@@ -290,6 +316,15 @@ class Conversation:
                 reusable = False
         gone = fate is Fate.REFUSED and _names_no_mailbox(code, reply)
         return Outcome(fate, _text(code, reply), f"SMTP {code}", gone, reusable)
+
+
+def _encryption(sock: Any) -> Encryption | None:
+    if not isinstance(sock, ssl.SSLSocket):
+        return None
+    cipher = sock.cipher()
+    return Encryption(
+        sock.version() or "", cipher[0] if cipher else "", sock.getpeercert() or {}
+    )
 
 
 def _quoted(message: bytes) -> bytes:
