@@ -26,10 +26,16 @@ RUNNING = Batch.State.RUNNING
 def start_due_issues(at: datetime | None = None) -> int:
     """Start what is due on every active schedule; how many issues were started."""
     now = at or timezone.now()
-    return sum(
-        start_issue(schedule, now) is not None
-        for schedule in Schedule.objects.running(now)
-    )
+    return sum(_is_started(one, now) for one in Schedule.objects.running(now))
+
+
+def _is_started(schedule: Schedule, now: datetime) -> bool:
+    try:
+        return start_issue(schedule, now) is not None
+    except Exception:
+        # One schedule must not hold up the others; it is tried again next time.
+        log.exception("no issue", schedule=schedule.pk)
+        return False
 
 
 @transaction.atomic

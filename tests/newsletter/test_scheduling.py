@@ -13,9 +13,9 @@ from time_machine import travel
 from articles.models import Article
 from articles.publishing import withdraw
 from mail import Batch, Delivery
-from newsletter import composing
+from newsletter import choosing, composing
 from newsletter.choosing import outlook
-from newsletter.models import Issue, Subscriber, TipRevision
+from newsletter.models import Issue, Schedule, Subscriber, TipRevision
 from newsletter.scheduling import first_tip, hold_unfit_issues, start_due_issues
 from review import SignOff
 from tests.newsletter.slots import (
@@ -140,6 +140,25 @@ def test_a_tip_that_waits_does_not_hold_up_the_next_one(site: Article) -> None:
 
     assert sent() == ["next"]
     assert outlook(held).sign_off is None
+
+
+def test_one_schedule_that_fails_holds_up_no_other(
+    site: Article, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approved_tip()
+    broken, fine = weekly(name="Broken"), weekly()
+    subscriber("rosa")
+    real = choosing.next_tip
+
+    def failing(schedule: Schedule, at: Any) -> Any:
+        if schedule == broken:
+            raise RuntimeError("a fault of one schedule")
+        return real(schedule, at)
+
+    monkeypatch.setattr(choosing, "next_tip", failing)
+
+    assert start_due_issues(OPENS) == 1
+    assert Issue.objects.get().schedule == fine
 
 
 @pytest.mark.parametrize(
