@@ -23,6 +23,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from mail import Batch, Delivery
 from mail.adopting import AdoptedMeanwhile, adopt
+from mail.claiming import claim
 from mail.environment import look
 from mail.guard import may_send
 from mail.hosts import FILE, read_host, this_host
@@ -234,6 +235,10 @@ def test_a_site_that_is_adopted_elsewhere_stops_at_its_next_claim(
     settings.SITE_URL = own
 
     assert (send_due(), mailbox.taken) == (0, [])
+
+
+def test_a_worker_in_the_middle_of_its_shift_claims_nothing_more(held: Batch) -> None:
+    assert claim() == []
 
 
 # --- The heartbeat -------------------------------------------------------------
