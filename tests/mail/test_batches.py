@@ -296,7 +296,9 @@ def test_an_overdue_batch_that_a_person_resumes_goes_out(
 ) -> None:
     person("rosa")
     batch = tip_for_everybody()
-    Batch.objects.update(overdue_at=timezone.now() - timedelta(minutes=1))
+    late = timezone.now() - timedelta(hours=2)
+    Delivery.objects.update(dated_at=late, due_at=late)
+    Batch.objects.update(overdue_at=late + timedelta(hours=1))
     send_due()
     assert state(batch) == Batch.State.PAUSED
     assert acts(batch)[0][:2] == ("paused", "")
