@@ -15,10 +15,11 @@ from types import MappingProxyType
 import psutil
 import redis
 
+from tests.chaos.faults import Plan
 from twitchsite import embedded
 from twitchsite.embedded.places import POINTER
 from twitchsite.embedded.processes import Child, Program
-from twitchsite.up import BEAT, SENDERS, WORKER
+from twitchsite.up import BEAT, PYTHON, SENDERS, WORKER
 
 ROOT = Path(__file__).resolve().parents[2]
 # Two of these are a lease: what crashes left is found within seconds, not minutes.
@@ -38,7 +39,8 @@ class Site:
         self.folder = folder
         self.services = services
         # The sink's: it keeps its port however often it is started anew.
-        self.listening = listening
+        self._listening = listening
+        self._sink: Child | None = None
         self.senders: list[Child] = []
         # Worker, senders, and beat as the last.
         self._staff: list[Child] = []
@@ -82,10 +84,21 @@ class Site:
     def go_on(self) -> None:
         """Raises CannotStart when they don't get ready."""
         for child in self._staff:
-            child.start()
-        marks = [self.folder / "run" / f"{one.name}.ready" for one in self._staff[:-1]]
-        if not until(lambda: all(one.exists() for one in marks), READY_SECONDS):
+            self.start(child)
+        workers = self._staff[:-1]
+        if not until(lambda: all(map(self.is_ready, workers)), READY_SECONDS):
             raise embedded.CannotStart("The workers did not get ready.")
+
+    def start(self, worker: Child) -> None:
+        self._mark(worker).unlink(missing_ok=True)
+        worker.start()
+
+    def is_ready(self, worker: Child) -> bool:
+        return self._mark(worker).exists()
+
+    def _mark(self, worker: Child) -> Path:
+        """What `twitchsite.celery` makes once the worker works."""
+        return self.folder / "run" / f"{worker.name}.ready"
 
     def pause(self) -> None:
         """Nobody works until `go_on`."""
@@ -101,6 +114,21 @@ class Site:
     def close(self) -> None:
         for child in reversed(self._children):
             child.stop()
+
+    def serve(self, journal: Path, plan: Plan) -> None:
+        """The mail server anew, as `plan` says.
+
+        It is never missing for long: senders would notice and leave it alone.
+        """
+        if self._sink:
+            self._sink.stop()
+        written = self.folder / "plan"
+        plan.write(written)
+        descriptor = self._listening.fileno()
+        words = (str(descriptor), str(written), str(journal))
+        command = (*PYTHON, "tests.chaos.sink", *words)
+        self._sink = self.child("sink", command, (descriptor,))
+        self._sink.start()
 
     def forget_hints(self) -> None:
         """FLUSHALL: what Redis is not needed for."""
@@ -138,6 +166,7 @@ def site(folder: Path) -> Iterator[Site]:
         _migrate()
         made = Site(folder, services, listening)
         stack.callback(made.close)
+        made.serve(folder / "journal", Plan())
         made.open()
         yield made
 

@@ -22,7 +22,6 @@ from tests.chaos.result import Result
 from tests.chaos.site import Site, family, until
 from tests.chaos.tally import Tally, count
 from twitchsite.embedded.processes import Child
-from twitchsite.up import PYTHON
 
 HTML = f'<html lang="en"><body><p>Rest.</p><a href="{UNSUBSCRIBE}">x</a></body></html>'
 TIP = TipMail("Rest your eyes", HTML, f"Rest.\nLeave: {UNSUBSCRIBE}")
@@ -82,7 +81,6 @@ class Trial:
         self.mailings: list[Mailing] = []
         # When each person's leaving was committed, in seconds since 1970.
         self.unsubscribed: dict[str, float] = {}
-        self._sink: Child | None = None
         self.folder = site.folder / name
         self.folder.mkdir()
 
@@ -138,7 +136,7 @@ class Trial:
                 raise ValueError("there is nobody to mail")
             mailing = self.follow(batch, path)
             struck = {mailing.senders[one]: fault for one, fault in faults.items()}
-            self.serve(path, replace(plan, messages=struck))
+            self.site.serve(path, replace(plan, messages=struck))
         return mailing
 
     def follow(self, batch: Batch, path: Path) -> Mailing:
@@ -149,17 +147,6 @@ class Trial:
         self.mailings.append(mailing)
         self.write(f"eligible{len(self.mailings)}", mailing.eligible)
         return mailing
-
-    def serve(self, path: Path, plan: Plan) -> None:
-        """The mail server anew, as `plan` says, with its journal at `path`."""
-        if self._sink:
-            self._sink.stop()
-        written = self.folder / "plan"
-        plan.write(written)
-        descriptor = self.site.listening.fileno()
-        command = (*PYTHON, "tests.chaos.sink", str(descriptor), str(written))
-        self._sink = self.site.child("sink", (*command, str(path)), (descriptor,))
-        self._sink.start()
 
     # --- Striking and waiting ------------------------------------------------------
 
@@ -255,6 +242,4 @@ class Trial:
         batches.exclude(state=Batch.State.FINISHED).update(state=Batch.State.CANCELLED)
         mine = Recipient.objects.filter(address__startswith=self._prefix)
         mine.update(may_receive=False)
-        if self._sink:
-            self._sink.stop()
         connections.close_all()

@@ -41,7 +41,7 @@ def two_beats(trial: Trial) -> None:
     addresses = trial.people(20)
     trial.write("eligible", addresses)
     path = trial.folder / "journal"
-    trial.serve(path, Plan())
+    trial.site.serve(path, Plan())
     schedule = _schedule(trial, every=HOUR)
     other = WORKER[WORKER.index("--hostname") + 1].replace("worker", "worker2")
     command = (*WORKER, "--hostname", other)
@@ -71,7 +71,7 @@ def clock_changes(trial: Trial) -> None:
         mine = Subscriber.objects.filter(recipient__address=address)
         mine.update(time_zone=zone)
     path = trial.folder / "journal"
-    trial.serve(path, Plan())
+    trial.site.serve(path, Plan())
     schedule = _schedule(
         trial,
         weekday=Schedule.Weekday.SUNDAY,

@@ -3,8 +3,9 @@
 import time
 
 from mail.claiming import lease
-from tests.chaos.site import CONNECTIONS_EACH, family, until
+from tests.chaos.site import CONNECTIONS_EACH, READY_SECONDS, family, until
 from tests.chaos.trial import Trial
+from twitchsite.embedded.processes import Child
 
 # Beat's own for `mail.sweep`.
 SWEEP_SECONDS = 60
@@ -17,13 +18,20 @@ def killed(trial: Trial) -> None:
     trial.people(trial.size(2000, 200))
     mailing = trial.mail(trial.slow)
     for _ in range(trial.size(20, 3)):
-        time.sleep(trial.random.uniform(2.5, 3.5) / trial.size(1, 2))
-        victim = trial.random.choice(trial.site.senders)
+        time.sleep(trial.random.uniform(2.5, 3.5) / trial.size(1, 3))
+        victim = _one_at_work(trial)
         trial.kill(victim)
-        victim.start()
+        trial.site.start(victim)
     limit = lease().total_seconds() + SWEEP_SECONDS
     trial.until_settled(mailing, limit, hurried=trial.is_short)
     trial.expect_few_uncertain(CONNECTIONS_EACH)
+
+
+def _one_at_work(trial: Trial) -> Child:
+    """Killing one that is still starting would try nothing."""
+    senders = trial.site.senders
+    until(lambda: any(map(trial.site.is_ready, senders)), READY_SECONDS)
+    return trial.random.choice([one for one in senders if trial.site.is_ready(one)])
 
 
 def deployed(trial: Trial) -> None:
@@ -44,7 +52,7 @@ def deployed(trial: Trial) -> None:
         trial.expect(gone, f"a sender was still there {EXIT_SECONDS} s after SIGTERM")
         for sender in trial.site.senders:
             sender.stop()
-            sender.start()
+            trial.site.start(sender)
     trial.until_settled(mailing)
     trial.expect_few_uncertain(0)
 

@@ -125,8 +125,10 @@ def _striking(trial: Trial, plan: Plan, row: Row, victims: list[str]) -> None:
     """The victims are at once what the table says; those put off arrive later."""
     mailing = trial.mail(plan, dict.fromkeys(victims, row.fault))
     _expect_rest(trial, mailing, row)
+    # Next on a connection that closed after its 250, a message is put off unstruck.
+    met = {row.fate, State.QUEUED} if row.fate == State.ACCEPTED else {row.fate}
     fates = mailing.fates()
-    wrong = sorted({fates[one] for one in victims} - {row.fate})
+    wrong = sorted({fates[one] for one in victims} - met)
     trial.expect(not wrong, f"{row}: some victims were {wrong}, not {row.fate}")
     trial.until_settled(mailing, 60)
     _expect_ends(trial, mailing, dict.fromkeys(victims, row))
@@ -138,7 +140,7 @@ def _pausing(trial: Trial, plan: Plan, row: Row, victims: list[str]) -> None:
     _expect_rest(trial, mailing, row)
     batch = Batch.objects.filter(pk=mailing.batch)
     trial.expect(batch.get().state == Batch.State.PAUSED, f"{row}: the batch ran on")
-    trial.serve(mailing.journal, plan)
+    trial.site.serve(mailing.journal, plan)
     batch.update(state=Batch.State.RUNNING, pause_reason="")
     trial.until_settled(mailing, 60)
     _expect_ends(trial, mailing, dict.fromkeys(victims, row))
