@@ -161,6 +161,7 @@ def main(words: Sequence[str]) -> int:
         screen.refusal(error)
         return 1
     except Interrupted as interruption:
+        screen.line("Stopped; nothing of it is running any more.")
         return interruption.status
     if asked.json:
         rows = json.dumps([asdict(one) for one in seeds.results])

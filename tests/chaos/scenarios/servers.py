@@ -169,9 +169,13 @@ def _expect_ends(trial: Trial, mailing: Mailing, victims: Mapping[str, Row]) -> 
     )
     for address in mailing.eligible:
         row = victims.get(address, UNTROUBLED)
-        found = (fates[address], taken[address], address in suppressed)
-        said = (row.end, int(row.taken_in_the_end), row.suppresses)
-        trial.expect(found == said, f"{row}: {address} is {found}, not {said}")
+        found = _in_words(fates[address], taken[address], address in suppressed)
+        said = _in_words(row.end, int(row.taken_in_the_end), row.suppresses)
+        trial.expect(found == said, f"{row}: {address} is {found}; not {said}")
+
+
+def _in_words(fate: str, times: int, suppressed: bool) -> str:
+    return f"{fate}, taken {times} times" + ", suppressed" * suppressed
 
 
 def tarpit(trial: Trial) -> None:
