@@ -2,10 +2,10 @@ from typing import Any
 
 import structlog
 from celery import shared_task
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
-from mail import guard, polling, sending, sweeping
+from mail import guard, hints, polling, sending, sweeping
 
 log = structlog.get_logger(__name__)
 
@@ -14,6 +14,12 @@ log = structlog.get_logger(__name__)
 def end_after_the_window(**kwargs: Any) -> None:
     """Celery waits for its tasks; a million tips must not let a deploy wait."""
     sending.closing.set()
+
+
+@worker_ready.connect
+def go_on_at_once(**kwargs: Any) -> None:
+    """What a deploy or a crash left waiting need not wait for beat's next tick."""
+    hints.wake(sending.SEND_DUE)
 
 
 @shared_task(name="mail.send_due")

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
@@ -29,5 +30,27 @@ def test_a_hint_waits_for_the_commit_and_never_raises(
     with django_capture_on_commit_callbacks(execute=True):
         wake("mail.send_due")
         assert sent == []
+
+    assert sent == ["mail.send_due"]
+
+
+class Consumer:
+    """Celery's, as far as its signals look."""
+
+    hostname = "sender1@health"
+
+
+def test_a_worker_that_starts_goes_on_at_once(
+    db: None,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(current_app, "send_task", lambda task, **_: sent.append(task))
+    # As a worker does before it is ready.
+    current_app.loader.import_default_modules()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        worker_ready.send(sender=Consumer())
 
     assert sent == ["mail.send_due"]
