@@ -34,7 +34,9 @@ TEXT: dict[str, Any] = {
 
 
 def make_article(slug: str = "muscle-twitching", **changes: Any) -> Article:
-    section, _ = Section.objects.get_or_create(slug="conditions", title="Conditions")
+    section, _ = Section.objects.get_or_create(
+        slug="conditions", defaults={"title": "Conditions"}
+    )
     fields = {"section": section, "kind": Article.Kind.SYMPTOM, **changes}
     return Article.objects.create(slug=slug, **fields)
 

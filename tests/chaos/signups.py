@@ -99,6 +99,7 @@ class SignUps:
         self._trial.expect(not wrong, f"{len(wrong)} readers got no mail, or two")
 
     def _all_resolved(self) -> bool:
+        self._trial.site.look_after()
         self._trial.hint("newsletter.resolve_sign_ups")
         self._trial.hurry()
         confirmations = Delivery.objects.filter(kind=Delivery.Kind.CONFIRMATION)

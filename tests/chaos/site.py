@@ -6,6 +6,7 @@ Settings are made here and Django is set up here: what is imported later sees th
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from tests.chaos.faults import Plan
 from twitchsite import embedded
 from twitchsite.embedded.places import POINTER
 from twitchsite.embedded.processes import Child, Program
+from twitchsite.embedded.supervision import Watch
 from twitchsite.up import BEAT, PYTHON, SENDERS, WORKER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +81,15 @@ class Site:
             fewer = ("--concurrency", str(CONNECTIONS_EACH))
             self.senders.append(self.child(name, (*command, *fewer)))
         self._staff = [self.child("worker", WORKER), *self.senders, self.beat("beat")]
+        self._watch = Watch(self._staff, _note)
         self.go_on()
+
+    def look_after(self) -> None:
+        """Start again who ended by itself, as `up` does.
+
+        Celery gives up when Redis goes away at the wrong moment.
+        """
+        self._watch.look(time.monotonic())
 
     def go_on(self) -> None:
         """Raises CannotStart when they don't get ready."""
@@ -134,6 +144,10 @@ class Site:
         """FLUSHALL: what Redis is not needed for."""
         with redis.Redis.from_url(self.services.redis_url()) as client:
             client.flushall()
+
+
+def _note(event: str) -> None:
+    sys.stderr.write(f"{event}\n")
 
 
 def family(child: Child) -> list[psutil.Process]:

@@ -174,6 +174,7 @@ class Trial:
         ends = time.monotonic() + within
         settled = False
         while not settled and time.monotonic() < ends:
+            self.site.look_after()
             if hurried:
                 self.hurry()
             settled = until(mailing.settled, 1)
