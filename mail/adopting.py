@@ -6,6 +6,7 @@ from django.db import connection, transaction
 from django.db.models import Count
 from django.utils import timezone
 
+from mail.closing import finish_batches
 from mail.environment import Finding, Place
 from mail.hosts import Host, remember, this_host
 from mail.models import Batch, Delivery, Environment
@@ -96,14 +97,15 @@ def _place(recorded: Environment) -> Place:
 
 def _drop_waiting() -> int:
     waiting = Delivery.objects.waiting()
-    now = timezone.now()
     Batch.objects.filter(
         state__in=[Batch.State.RUNNING, Batch.State.PAUSED],
         pk__in=waiting.values("batch"),
-    ).update(state=Batch.State.CANCELLED, pause_reason="", finished_at=now)
-    return waiting.update(
+    ).update(state=Batch.State.CANCELLED, pause_reason="")
+    dropped = waiting.update(
         state=Delivery.State.DROPPED,
         reason="called back when the database was adopted",
-        finished_at=now,
+        finished_at=timezone.now(),
         message=None,
     )
+    finish_batches()
+    return dropped

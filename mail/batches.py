@@ -16,6 +16,7 @@ from mail.counting import counts
 from mail.hints import wake
 from mail.models import Batch, BatchEvent, Recipient, RecipientQuerySet
 from mail.overdue import overdue_from
+from mail.pacing import spread
 from mail.pausing import note
 from mail.queueing import SEND_DUE, start_batch
 
@@ -34,6 +35,7 @@ def resume(batch_id: int, *, by: User) -> bool:
     # It has another hour to begin.
     batch.overdue_at = overdue_from(timezone.now())
     batch.save(update_fields=["state", "pause_reason", "overdue_at"])
+    spread(batch)
     wake(SEND_DUE)
     return True
 

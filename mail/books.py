@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from mail.claiming import Claim, lease, prepared_cursor
+from mail.claiming import Claim, lease, prepared_cursor, release
 from mail.outages import persistently
 
 log = structlog.get_logger(__name__)
@@ -30,8 +30,8 @@ _IS_HELD = """
     EXISTS (SELECT FROM mail_batch AS batch
         WHERE batch.id = delivery.batch_id AND batch.state <> 'running')
 """
-# An outcome that comes after its lease still settles what the sweep called uncertain:
-# the fence says that it is about this very hand-over.
+# An outcome that comes after its lease still settles what the sweep called uncertain,
+# or what a person queued again: the fence says that it is about this very hand-over.
 _EXCHANGE = f"""
     WITH accepted AS (
         UPDATE mail_delivery AS delivery SET
@@ -39,7 +39,7 @@ _EXCHANGE = f"""
             leased_until = NULL, finished_at = %s, message = NULL
         FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS mine (id, fence, reply)
         WHERE delivery.id = mine.id AND delivery.fence = mine.fence
-            AND delivery.state IN ('handing_over', 'uncertain')),
+            AND delivery.state IN ('handing_over', 'uncertain', 'queued')),
     begun AS (
         UPDATE mail_delivery AS delivery SET
             state = 'handing_over', attempts = attempts + 1, fence = fence + 1,
@@ -63,7 +63,6 @@ _GIVE_UP = f"""
         AND recipient.id = delivery.recipient_id
         AND (NOT ({_MAY_RECEIVE}) OR delivery.expires_at <= %s) AND NOT {_IS_HELD}
 """  # noqa: S608 - constants
-_LET_GO = "UPDATE mail_queueentry SET claimed_until = NULL WHERE delivery_id = ANY(%s)"
 
 
 @dataclass(frozen=True)
@@ -191,8 +190,8 @@ def _let_go(ids: list[int]) -> None:
     try:
         with connection.cursor() as cursor:
             cursor.execute(_GIVE_UP, [now, ids, now])
-            cursor.execute(_LET_GO, [ids])
-    except (OperationalError, InterfaceError):
+        release(ids)
+    except DatabaseError:
         # Their claims end by themselves; those that were begun must not wait.
         log.warning("database away, claims were not let go", count=len(ids))
         connection.close()

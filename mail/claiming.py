@@ -4,6 +4,8 @@ It lives in the queue alone and decides nothing: whoever turns `queued` into
 `handing_over` first (see `books`) hands over, with or without a claim.
 """
 
+import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from django.utils import timezone
 from psycopg import Cursor
 
 from mail.guard import may_send
-from mail.models import Batch, QueueEntry
+from mail.models import Batch, Delivery, QueueEntry
 from mail.overdue import hold_overdue
 
 # A claim of as many hardly costs more than one of a few.
@@ -70,7 +72,7 @@ def lease() -> timedelta:
 
 
 def claim(limit: int = CLAIM_SIZE) -> list[Claim]:
-    """Take up to `limit` due deliveries, single mails first, then the older batch.
+    """Take up to `limit` due deliveries, single mails first.
 
     None in an environment that may not send, and none of a batch that is overdue:
     that one is held first.
@@ -99,16 +101,19 @@ def is_due() -> bool:
     )
 
 
-def release(claims: list[Claim]) -> None:
-    """Let others have them at once: nothing was begun."""
-    QueueEntry.objects.filter(delivery__in=[one.id for one in claims]).update(
-        claimed_until=None
-    )
+def release(ids: list[int]) -> None:
+    """Let others have these at once, but for those that somebody is handing over."""
+    QueueEntry.objects.filter(
+        delivery__in=ids, delivery__state=Delivery.State.QUEUED
+    ).update(claimed_until=None)
 
 
 def _running() -> list[int]:
-    running = Batch.objects.filter(state=Batch.State.RUNNING).order_by("pk")
-    return list(running.values_list("pk", flat=True))
+    """In another order each time: a large batch keeps no other one waiting."""
+    running = Batch.objects.filter(state=Batch.State.RUNNING)
+    found = list(running.values_list("pk", flat=True))
+    random.shuffle(found)
+    return found
 
 
 def _claimed(statement: str, params: list[Any]) -> list[Claim]:
@@ -117,17 +122,29 @@ def _claimed(statement: str, params: list[Any]) -> list[Claim]:
         return [Claim(*row) for row in cursor.fetchall()]
 
 
+class _Sender(threading.local):
+    """Whether this thread sends, and the connection that has a sender's plans."""
+
+    is_sending = False
+    planned: Any = None
+
+
+_sender = _Sender()
+
+
 @contextmanager
 def by_index() -> Iterator[None]:
-    """A sender's plans for this thread's connection, while it sends."""
-    with connection.cursor() as cursor:
-        cursor.execute("; ".join(f"SET {name} = {to}" for name, to in _PLANS.items()))
+    """A sender's plans for this thread's connections, while it sends."""
+    _sender.is_sending = True
     try:
         yield
     finally:
-        # A connection that broke meanwhile has no plans to forget.
-        with suppress(DatabaseError), connection.cursor() as cursor:
-            cursor.execute("; ".join(f"RESET {name}" for name in _PLANS))
+        _sender.is_sending = False
+        if _sender.planned is not None and _sender.planned is connection.connection:
+            # A connection that broke meanwhile has no plans to forget.
+            with suppress(DatabaseError), connection.cursor() as cursor:
+                cursor.execute("; ".join(f"RESET {name}" for name in _PLANS))
+        _sender.planned = None
 
 
 @contextmanager
@@ -138,5 +155,11 @@ def prepared_cursor() -> Iterator[Cursor[Any]]:
     are Django's here too.
     """
     connection.ensure_connection()
-    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+    raw = connection.connection
+    with connection.wrap_database_errors, Cursor(raw) as cursor:
+        if _sender.is_sending and _sender.planned is not raw:
+            cursor.execute(
+                "; ".join(f"SET {name} = {to}" for name, to in _PLANS.items())
+            )
+            _sender.planned = raw
         yield cursor

@@ -2,7 +2,7 @@
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from mail.counting import counts
@@ -18,27 +18,53 @@ def finish_batches() -> None:
     One whose fates are not as many as its eligible people stays open: somebody is
     missing.
     """
+    for batch_id in _open_and_empty(Batch.objects.all()).values_list("pk", flat=True):
+        _close(batch_id)
+
+
+def _open_and_empty(batches: QuerySet[Batch]) -> QuerySet[Batch]:
     mine = QueueEntry.objects.filter(batch=OuterRef("pk"))
-    open_ones = Batch.objects.filter(
+    return batches.filter(
         # One question an index: the queue may hold a million rows of other batches.
         ~Exists(mine.filter(claimed_until__isnull=True)),
         ~Exists(mine.filter(claimed_until__isnull=False)),
         state__in=[State.RUNNING, State.CANCELLED],
         finished_at__isnull=True,
     )
-    for batch in open_ones.defer("message"):
-        _close(batch)
 
 
-def _close(batch: Batch) -> None:
+@transaction.atomic
+def _close(batch_id: int) -> None:
+    """Nobody reopens, pauses or cancels it while it is counted; senders go on."""
+    unlocked = Batch.objects.select_for_update(no_key=True, skip_locked=True)
+    batch = _open_and_empty(unlocked).filter(pk=batch_id).defer("message").first()
+    if batch is None:
+        return
     found = counts(batch)
     if not found.add_up:
         log.error("batch does not add up", batch=batch.pk, eligible=found.eligible)
         return
-    after = State.FINISHED if batch.state == State.RUNNING else State.CANCELLED
-    Batch.objects.filter(
-        pk=batch.pk, state=batch.state, finished_at__isnull=True
-    ).update(state=after, finished_at=timezone.now())
+    if batch.state == State.RUNNING:
+        batch.state = State.FINISHED
+    batch.finished_at = timezone.now()
+    batch.save(update_fields=["state", "finished_at"])
+
+
+def reopen(batch_id: int) -> bool:
+    """Let a finished batch go on, for a delivery that is queued again.
+
+    False: its text should not go out, for it was cancelled or corrected. Call it in
+    the transaction that queues.
+    """
+    batch = (
+        Batch.objects.select_for_update(no_key=True).defer("message").get(pk=batch_id)
+    )
+    if batch.state == State.CANCELLED or batch.corrections.exists():
+        return False
+    if batch.state == State.FINISHED:
+        batch.state, batch.finished_at = State.RUNNING, None
+        batch.save(update_fields=["state", "finished_at"])
+    return True
 
 
 def drop_cancelled() -> None:

@@ -21,8 +21,10 @@ SEVEN_BIT = email.policy.SMTP.clone(cte_type="7bit", refold_source="none")
 
 def letter_for(one: Claim, *, takes_8bit: bool) -> Letter | None:
     """None when it can't be made: that delivery is refused, the others go on."""
+    # A database that fails is nobody's poison: that error rises.
+    built = None if one.batch_id is None else _batch(one.batch_id)
     try:
-        message = _filled(one)
+        message = _filled(one, built or _single(one))
         if not takes_8bit and not message.isascii():
             parsed = email.message_from_bytes(message, policy=SEVEN_BIT)
             message = parsed.as_bytes()
@@ -34,8 +36,7 @@ def letter_for(one: Claim, *, takes_8bit: bool) -> Letter | None:
     return Letter(building.envelope_sender(one.key), one.address, message)
 
 
-def _filled(one: Claim) -> bytes:
-    built = _single(one) if one.batch_id is None else _batch(one.batch_id)
+def _filled(one: Claim, built: building.Built) -> bytes:
     return built.fill(
         to=one.address,
         key=one.key,

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -22,9 +22,21 @@ def persistently(write: Callable[[], T]) -> T:
     while True:
         try:
             return write()
-        except (OperationalError, InterfaceError) as error:
-            if connection.in_atomic_block or time.monotonic() > patience_ends:
+        except DatabaseError as error:
+            is_late = time.monotonic() > patience_ends
+            if connection.in_atomic_block or is_late or not is_away(error):
                 raise
             log.warning("database away", error=type(error).__name__)
             connection.close()
             time.sleep(0.5)
+
+
+def is_away(error: DatabaseError) -> bool:
+    """Whether another connection may do: gone, refused, read-only, or not ours alone.
+
+    SQLSTATE class 25 is a server that only reads after a failover, 26 a prepared
+    statement that a pooler gave to somebody else.
+    """
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return True
+    return str(getattr(error.__cause__, "sqlstate", ""))[:2] in ("25", "26")

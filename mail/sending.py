@@ -109,17 +109,21 @@ class Courier:
         started = time.monotonic()
         accepted: list[Handover] = []
         waiting, begun = deque(claims), 0
-        while waiting and not closing.is_set() and (talk := self.connect()):
-            letters = _next_letters(waiting, talk)
-            wanted = [one for one, _ in letters.values()]
-            lease_ends = time.monotonic() + lease().total_seconds()
-            window = _books.exchange(accepted, wanted)
-            begun += len(window)
-            accepted = self._hand_over(talk, window, letters, lease_ends)
-        if accepted:
-            _books.exchange(accepted, [])
+        try:
+            while waiting and not closing.is_set() and (talk := self.connect()):
+                letters = _next_letters(waiting, talk)
+                wanted = [one for one, _ in letters.values()]
+                lease_ends = time.monotonic() + lease().total_seconds()
+                noted, accepted = accepted, []
+                window = _books.exchange(noted, wanted)
+                begun += len(window)
+                self._hand_over(talk, window, letters, lease_ends, accepted)
+        finally:
+            # Whatever happened: what the server took is known here alone.
+            if accepted:
+                _books.exchange(accepted, [])
         if waiting:
-            release(list(waiting))
+            release([one.id for one in waiting])
         self._adapt(begun, time.monotonic() - started)
         return begun
 
@@ -129,22 +133,22 @@ class Courier:
         window: list[Handover],
         letters: dict[int, tuple[Claim, Letter]],
         lease_ends: float,
-    ) -> list[Handover]:
-        """The accepted ones, still to be written down; all others are."""
+        accepted: list[Handover],
+    ) -> None:
+        """Adds to `accepted` what is still to be written down; all else is."""
         outcomes = talk.hand_over_all(
             [letters[one.claim.id][1] for one in window], begin_before=lease_ends
         )
-        done = list(zip(window, outcomes, strict=True))
-        if any(not outcome.reusable for _, outcome in done):
+        others = []
+        for one, outcome in zip(window, outcomes, strict=True):
+            if outcome.fate is Fate.ACCEPTED:
+                accepted.append(Handover(one.claim, one.fence, outcome.reply))
+            else:
+                others.append((one, outcome))
+        for one, outcome in others:
+            persistently(partial(settle, one, outcome))
+        if any(not outcome.reusable for _, outcome in others):
             self._hang_up()
-        for one, outcome in done:
-            if outcome.fate is not Fate.ACCEPTED:
-                persistently(partial(settle, one, outcome))
-        return [
-            Handover(one.claim, one.fence, outcome.reply)
-            for one, outcome in done
-            if outcome.fate is Fate.ACCEPTED
-        ]
 
     def _adapt(self, begun: int, seconds: float) -> None:
         rate = begun / max(seconds, 0.001)

@@ -8,10 +8,12 @@ import random
 from datetime import timedelta
 
 import structlog
+from django.db import transaction
 from django.utils import timezone
 
 from mail.books import Handover
 from mail.claiming import Claim
+from mail.closing import reopen
 from mail.models import Delivery, DeliveryQuerySet, Recipient
 from mail.pausing import pause
 from mail.smtp import Fate, Outcome
@@ -77,18 +79,29 @@ def _finish(
 
 
 def _requeue(one: Handover, *, reply: str = "", reason: str) -> None:
-    """Back to the queue with a growing, jittered gap (RFC 5321 section 4.5.4.1)."""
+    """Back to the queue with a growing, jittered gap (RFC 5321 section 4.5.4.1).
+
+    What the sweep called uncertain meanwhile lets a finished batch go on; where that
+    was cancelled or corrected it is dropped.
+    """
     attempts = _handed_over_by(one).values_list("attempts", flat=True).first()
     if attempts is None:
         return
-    _handed_over_by(one).update(
-        state=State.QUEUED,
-        leased_until=None,
-        finished_at=None,
-        smtp_reply=reply,
-        reason=reason[:100],
-        due_at=timezone.now() + retry_gap(attempts),
-    )
+    changes = {
+        "state": State.QUEUED,
+        "leased_until": None,
+        "finished_at": None,
+        "smtp_reply": reply,
+        "reason": reason[:100],
+        "due_at": timezone.now() + retry_gap(attempts),
+    }
+    if _handed_over_by(one).filter(state=State.HANDING_OVER).update(**changes):
+        return
+    with transaction.atomic():
+        if one.claim.batch_id is None or reopen(one.claim.batch_id):
+            _handed_over_by(one).update(**changes)
+        else:
+            _finish(one, State.DROPPED, reply=reply, reason="cancelled", message=None)
 
 
 def retry_gap(attempts: int) -> timedelta:

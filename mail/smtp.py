@@ -137,6 +137,7 @@ class Conversation:
     def __init__(self, server: dict[str, Any], *, deadline_seconds: float) -> None:
         self._settings = server
         self._deadline_seconds = deadline_seconds
+        self._is_broken = False
         self.encryption: Encryption | None = None
 
     def __enter__(self) -> Self:
@@ -154,6 +155,10 @@ class Conversation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._is_broken:
+            # QUIT might be taken for a line of the body.
+            self._server.close()
+            return
         try:
             self._start_clock()
             self._server.quit()
@@ -218,6 +223,7 @@ class Conversation:
         for position, letter in enumerate(letters):
             following = letters[position + 1 : position + 2] if pipelined else []
             outcome, is_announced = self._one(letter, is_announced, following)
+            self._is_broken = not outcome.reusable
             yield outcome
             if not outcome.reusable:
                 rest = len(letters) - position - 1

@@ -3,10 +3,11 @@
 from datetime import datetime
 
 import structlog
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mail.closing import drop_cancelled, finish_batches
-from mail.models import Delivery, QueueEntry
+from mail.models import Batch, Delivery, QueueEntry
 from mail.overdue import hold_overdue
 
 log = structlog.get_logger(__name__)
@@ -21,14 +22,9 @@ def sweep(now: datetime | None = None) -> None:
     """
     now = now or timezone.now()
     ended = QueueEntry.objects.filter(claimed_until__lt=now)
-    lost = Delivery.objects.filter(
-        queue_entry__in=ended, state=State.HANDING_OVER, leased_until__lt=now
-    ).update(
-        state=State.UNCERTAIN,
-        reason="its worker vanished while handing over",
-        leased_until=None,
-        finished_at=now,
-    )
+    # Nobody claims there any more what lost its claim on the way.
+    cancelled = QueueEntry.objects.filter(batch__state=Batch.State.CANCELLED)
+    lost = _call_uncertain(ended, now) + _call_uncertain(cancelled, now)
     ended.filter(delivery__state=State.QUEUED).update(claimed_until=None)
     if lost:
         log.error("deliveries uncertain", count=lost)
@@ -38,3 +34,14 @@ def sweep(now: datetime | None = None) -> None:
     hold_overdue(now)
     drop_cancelled()
     finish_batches()
+
+
+def _call_uncertain(entries: QuerySet[QueueEntry], now: datetime) -> int:
+    return Delivery.objects.filter(
+        queue_entry__in=entries, state=State.HANDING_OVER, leased_until__lt=now
+    ).update(
+        state=State.UNCERTAIN,
+        reason="its worker vanished while handing over",
+        leased_until=None,
+        finished_at=now,
+    )

@@ -28,6 +28,7 @@ from mail.environment import look
 from mail.guard import may_send
 from mail.hosts import FILE, read_host, this_host
 from mail.models import Environment
+from mail.overdue import overdue_from
 from mail.sending import send_due
 from mail.tasks import poll_bounces
 from tests.conftest import Mailbox
@@ -478,7 +479,9 @@ def test_dropped_it_never_goes_out_and_says_why(held: Batch, mailbox: Mailbox) -
 def test_kept_but_overdue_it_waits_for_a_person_still(
     held: Batch, mailbox: Mailbox
 ) -> None:
-    Batch.objects.update(overdue_at=held.created_at - timedelta(hours=1))
+    earlier = held.created_at - timedelta(hours=2)
+    held.deliveries.update(dated_at=earlier)
+    Batch.objects.update(overdue_at=overdue_from(earlier))
     adoptdatabase("--keep", "--yes")
 
     send_due()

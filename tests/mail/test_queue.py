@@ -101,7 +101,7 @@ def test_what_is_claimed_is_released_at_once_when_it_was_not_begun(db: None) -> 
     claims = claim()
     assert not is_due()
 
-    release(claims)
+    release([one.id for one in claims])
 
     assert [one.id for one in claim()] == [one.id for one in claims]
 
