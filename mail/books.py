@@ -174,12 +174,16 @@ def _write_down(entries: list[_Entry]) -> list[int]:
             prepare=True,
         )
         fences = dict(cursor.fetchall())
+    left = [one for one in wanted if one not in fences]
     for entry in entries:
+        # Taken out: where two claimed the same, the first alone hands over.
         entry.begun = [
-            Handover(one, fences[one.id]) for one in entry.wanted if one.id in fences
+            Handover(one, fences.pop(one.id))
+            for one in entry.wanted
+            if one.id in fences
         ]
         entry.is_written = True
-    return [one for one in wanted if one not in fences]
+    return left
 
 
 def _let_go(ids: list[int]) -> None:

@@ -161,6 +161,20 @@ def test_only_one_of_two_that_hold_a_claim_hands_over(db: None) -> None:
     assert (len(first), len(second)) == (1, 0)
 
 
+def test_only_one_of_two_that_ask_in_one_statement_hands_over(
+    cloned_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that ended is claimed again, maybe by a courier of the same process."""
+    monkeypatch.setattr("mail.books.GATHER_SECONDS", 5)
+    single(person("rosa"))
+    claims, books = claim(), Books()
+
+    with books.open(), books.open():
+        begun = at_once(*[partial(books.exchange, [], claims)] * 2)
+
+    assert sorted(map(len, begun)) == [0, 1]
+
+
 def test_couriers_at_once_get_their_own_answers(
     cloned_database: str,
 ) -> None:
