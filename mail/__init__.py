@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mail.models import Batch as Batch
     from mail.models import Delivery as Delivery
     from mail.models import Recipient as Recipient
+    from mail.objections import MayNotGoOn as MayNotGoOn
+    from mail.objections import ask_before_going_on as ask_before_going_on
     from mail.pausing import pause as pause
     from mail.proving import Step as Step
     from mail.proving import send_test as send_test
@@ -58,6 +60,8 @@ _DOOR = {
     "Batch": "models",
     "Delivery": "models",
     "Recipient": "models",
+    "MayNotGoOn": "objections",
+    "ask_before_going_on": "objections",
     "pause": "pausing",
     "Step": "proving",
     "send_test": "proving",

@@ -15,6 +15,7 @@ from mail import desk
 from mail.batches import account
 from mail.manifest import manifest_digest
 from mail.models import Batch, Delivery
+from mail.objections import MayNotGoOn
 
 Chosen = QuerySet[Delivery]
 # A filter that names every batch of ten years helps nobody.
@@ -145,9 +146,13 @@ class DeliveryAdmin(ReadOnly):
         data = request.POST if request.method == "POST" else None
         form = desk.NumberForm(data, expected=about["number"])
         if about["number"] and form.is_valid():
-            done = decision.do(chosen, by=request.user)
-            messages.success(request, f"{done:,} {decision.done}.")
-            return HttpResponseRedirect(f"{back_url}?{request.GET.urlencode()}")
+            try:
+                done = decision.do(chosen, by=request.user)
+            except MayNotGoOn as refusal:
+                form.add_error(None, str(refusal))
+            else:
+                messages.success(request, f"{done:,} {decision.done}.")
+                return HttpResponseRedirect(f"{back_url}?{request.GET.urlencode()}")
         context = {
             **self.admin_site.each_context(request),
             **about,

@@ -15,6 +15,7 @@ from mail.closing import drop_waiting_of, finish_batches
 from mail.counting import counts
 from mail.hints import wake
 from mail.models import Batch, BatchEvent, Recipient, RecipientQuerySet
+from mail.objections import refuse_unfit
 from mail.overdue import overdue_from
 from mail.pacing import spread
 from mail.pausing import note
@@ -26,7 +27,11 @@ State = Batch.State
 
 @transaction.atomic
 def resume(batch_id: int, *, by: User) -> bool:
-    """Let a paused batch go on with what waits."""
+    """Let a paused batch go on with what waits.
+
+    Raises MayNotGoOn when its text may not be sent now.
+    """
+    refuse_unfit([batch_id])
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
     if batch.state != State.PAUSED:
         return False

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from mail import uncertain
 from mail.models import Delivery
+from mail.objections import objections
 
 Deliveries = QuerySet[Delivery]
 
@@ -27,6 +28,8 @@ class Settling:
     # Which of the chosen ones it can be done to.
     fit: Callable[[Deliveries], Deliveries]
     is_grave: bool = False
+    # Something leaves, so a batch's text may have to stay.
+    sends: bool = False
 
     def url(self) -> str:
         return reverse(f"admin:mail_delivery_{self.page}")
@@ -72,6 +75,7 @@ RESEND = Settling(
     do=uncertain.resend,
     fit=_resendable,
     is_grave=True,
+    sends=True,
 )
 DECISIONS = (ARRIVED, NOT_ARRIVED, RESEND)
 
@@ -105,12 +109,16 @@ def summary(chosen: Deliveries, decision: Settling) -> dict[str, Any]:
         .annotate(number=Count("pk"))
         .order_by("batch", "kind")
     )
+    batch_ids = [one["batch"] for one in by_batch if one["batch"]]
+    unfit = objections(batch_ids) if decision.sends else {}
     number = fit.count()
     doubtful = _uncertain(chosen).count()
     return {
         "number": number,
         "people": fit.values("recipient").distinct().count(),
-        "by_batch": list(by_batch),
+        "by_batch": [
+            {**one, "why_not": unfit.get(one["batch"], "")} for one in by_batch
+        ],
         "certain": chosen.count() - doubtful,
         "withheld": doubtful - number,
     }

@@ -9,11 +9,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from mail.hints import wake
 from mail.models import GIVE_UP_AFTER, Batch, BatchEvent, Delivery
+from mail.objections import refuse_unfit
 from mail.overdue import overdue_from
 from mail.pausing import note
 from mail.queueing import SEND_DUE
@@ -56,14 +57,18 @@ def resend(deliveries: Deliveries, *, by: User) -> int:
     """Queue the same rows again, under their Message-IDs; consent is asked anew.
 
     None of a batch that was cancelled or corrected: its text should not go out.
+    Raises MayNotGoOn when the text of one of the others may not be sent now.
     """
-    chosen = Delivery.objects.uncertain().filter(pk__in=deliveries.values("pk"))
+    chosen = Delivery.objects.resendable().filter(pk__in=deliveries.values("pk"))
+    batch_ids = batches_of(chosen)
+    refuse_unfit(batch_ids)
     # Whoever corrects or cancels one of these batches comes before or after this.
-    batches = Batch.objects.filter(pk__in=chosen.values("batch"))
-    held = list(batches.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    held = Batch.objects.filter(pk__in=batch_ids).order_by("pk")
+    list(held.select_for_update(no_key=True).values_list("pk"))
     now = timezone.now()
     resent = _change(
-        Delivery.objects.resendable().filter(pk__in=deliveries.values("pk")),
+        # What became uncertain meanwhile belongs to batches nobody asked about.
+        chosen.filter(Q(batch__isnull=True) | Q(batch__in=batch_ids)),
         by=by,
         act=Act.RESENT,
         about="under the same Message-ID",
@@ -76,10 +81,15 @@ def resend(deliveries: Deliveries, *, by: User) -> int:
     )
     waiting = Delivery.objects.waiting().filter(batch=OuterRef("pk"))
     Batch.objects.filter(
-        Exists(waiting), pk__in=[pk for (pk,) in held], state=Batch.State.FINISHED
+        Exists(waiting), pk__in=batch_ids, state=Batch.State.FINISHED
     ).update(state=Batch.State.RUNNING, finished_at=None, overdue_at=overdue_from(now))
     wake(SEND_DUE)
     return resent
+
+
+def batches_of(deliveries: Deliveries) -> list[int]:
+    found = deliveries.filter(batch__isnull=False).order_by()
+    return list(found.values_list("batch", flat=True).distinct())
 
 
 def _named(by: User | None) -> str:

@@ -207,9 +207,10 @@ class Resume(BatchVerb):
     label = "Resume"
     explanation = (
         "What waits goes out from now on. Make sure that the reason it was paused for "
-        "is gone."
+        "is gone. A text whose approval was taken back can’t go on."
     )
     states = (Batch.State.PAUSED,)
+    refusals = (TooLate, mail.MayNotGoOn)
 
     def do(self, request: HttpRequest, obj: Issue | Correction, data: Data) -> str:
         if not mail.resume(_batch_id(obj), by=_person(request)):

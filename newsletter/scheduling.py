@@ -1,6 +1,6 @@
 """Which tip goes to whom at which slot. Two beats make one issue: the row is unique."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import dropwhile
@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from articles import catalogue
@@ -16,7 +16,14 @@ from ledger import head
 from mail import Batch, Recipient, TipMail, absolute, pause, start_batch
 from newsletter import choosing, emails
 from newsletter.clocks import ClockReading, KnownZone, month_of
-from newsletter.models import Correction, Issue, Schedule, Subscriber, TipRevision
+from newsletter.models import (
+    Correction,
+    HealthTip,
+    Issue,
+    Schedule,
+    Subscriber,
+    TipRevision,
+)
 from review import SignOff, hold
 
 log = structlog.get_logger(__name__)
@@ -112,6 +119,21 @@ def hold_unfit_issues(at: datetime | None = None) -> int:
     for batch_id, reason in unfit:
         pause(batch_id, reason=reason)
     return len(unfit)
+
+
+def why_unfit(batch_ids: Collection[int]) -> dict[int, str]:
+    """Which of these batches lost an approval, and what each waits for.
+
+    Nobody takes an approval of their tips back until the transaction ends.
+    """
+    sent = [model.objects.filter(batch__in=batch_ids) for model in (Issue, Correction)]
+    tips = HealthTip.objects.filter(
+        Q(revisions__issues__in=sent[0])
+        | Q(revisions__in=sent[1].values("tip_revision"))
+    )
+    for subject in sorted({one.subject for one in tips}):
+        hold(subject)
+    return {pk: reason for rows in sent for pk, reason in _unfit(rows, None)}
 
 
 def _unfit(sent: QuerySet[Any], at: datetime | None) -> Iterator[tuple[int, str]]:

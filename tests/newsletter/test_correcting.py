@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from articles.models import Article
 from articles.publishing import withdraw
-from mail import Batch, Delivery, Recipient
+from mail import Batch, Delivery, MayNotGoOn, Recipient, pause, resume
 from mail.sending import send_due
 from newsletter import composing
 from newsletter.correcting import NotCorrectable, correct, plan
@@ -306,6 +306,46 @@ def test_pause_resume_and_cancel_are_pages_of_the_issue(
     assert mailbox.taken == []
     late = browser.post(url(issue, "cancel"), {"reason": "again"})
     assert "It has ended already" in late.content.decode()
+
+
+def test_the_page_refuses_to_resume_what_was_taken_back(
+    browser: Client, mailbox: Mailbox
+) -> None:
+    issue = started_issue()
+    browser.post(url(issue, "pause"), {"reason": "a typing error"})
+    retract(SignOff.objects.latest("pk"), by=carla(), comment="Wrong.")
+
+    answer = browser.post(url(issue, "resume"))
+    send_due()
+
+    assert "took the approval of its text back" in answer.content.decode()
+    assert mailbox.taken == []
+
+
+def test_so_does_a_correction_that_was_taken_back(nadia: Any, mailbox: Mailbox) -> None:
+    made = correct(sent_issue(), shown=newer().pk, by=nadia)
+    assert made.batch is not None
+    pause(made.batch.pk, reason="a typing error", by=nadia)
+    retract(SignOff.objects.latest("pk"), by=carla(), comment="Wrong.")
+
+    with pytest.raises(MayNotGoOn):
+        resume(made.batch.pk, by=nadia)
+
+
+def test_the_page_refuses_to_resend_what_was_taken_back(
+    browser: Client, mailbox: Mailbox
+) -> None:
+    sent_issue()
+    Delivery.objects.update(state=State.UNCERTAIN, reason="x")
+    retract(SignOff.objects.latest("pk"), by=carla(), comment="Wrong.")
+    page = "/admin/mail/delivery/resending/?state__exact=uncertain"
+
+    before = browser.get(page).content.decode()
+    answer = browser.post(page, {"number": "1"}).content.decode()
+
+    assert "It may not be sent:</strong> A clinician took the approval" in before
+    assert '<p class="errornote"' in answer
+    assert Delivery.objects.get().state == State.UNCERTAIN
 
 
 def test_a_correction_is_paused_and_cancelled_like_an_issue(

@@ -12,7 +12,9 @@ from time_machine import travel
 
 from articles.models import Article
 from articles.publishing import withdraw
-from mail import Batch, Delivery
+from mail import Batch, Delivery, MayNotGoOn, pause, resume
+from mail.closing import finish_batches
+from mail.uncertain import resend
 from newsletter import choosing, composing
 from newsletter.choosing import outlook
 from newsletter.models import Issue, Schedule, Subscriber, TipRevision
@@ -311,6 +313,67 @@ def test_a_newer_text_of_the_tip_stops_no_issue_of_the_older_one(
     composing.revise(revision.tip, content, cites=revision.cites, by=edith())
 
     assert hold_unfit_issues(OPENS) == 0
+
+
+def test_a_person_cannot_resume_what_lost_its_approval(site: Article) -> None:
+    issue = under_way()
+    verdict(issue.tip_revision, issue.tip_revision.tip.subject, RETRACTED)
+    hold_unfit_issues(OPENS)
+
+    with pytest.raises(MayNotGoOn, match="took the approval of its text back"):
+        resume(Batch.objects.get().pk, by=edith())
+
+    assert Batch.objects.get().state == Batch.State.PAUSED
+
+
+def test_nor_what_relies_on_an_article_that_was_withdrawn(site: Article) -> None:
+    under_way()
+    pause(Batch.objects.get().pk, reason="a look at it", by=edith())
+    withdraw(site, reason="Wrong.")
+
+    with pytest.raises(MayNotGoOn, match="is not on the site"):
+        resume(Batch.objects.get().pk, by=edith())
+
+
+def test_what_is_approved_again_can_be_resumed(site: Article) -> None:
+    issue = under_way()
+    subject = issue.tip_revision.tip.subject
+    verdict(issue.tip_revision, subject, RETRACTED)
+    hold_unfit_issues(OPENS)
+    verdict(issue.tip_revision, subject, SignOff.Verdict.APPROVED)
+
+    assert resume(Batch.objects.get().pk, by=edith())
+
+
+def test_a_retraction_waits_for_who_is_just_resuming(committed_site: Article) -> None:
+    """Whichever is first: what was taken back is paused or was never resumed."""
+    issue = under_way()
+    batch = Batch.objects.get()
+    pause(batch.pk, reason="a look at it", by=edith())
+
+    resumed, _ = at_once(
+        lambda: resume(batch.pk, by=edith()),
+        lambda: verdict(issue.tip_revision, issue.tip_revision.tip.subject, RETRACTED),
+    )
+    hold_unfit_issues(OPENS)
+
+    assert resumed is True or isinstance(resumed, MayNotGoOn)
+    assert Batch.objects.get().state == Batch.State.PAUSED
+
+
+def test_nobody_is_sent_again_what_lost_its_approval(site: Article) -> None:
+    issue = under_way()
+    Delivery.objects.update(
+        state=Delivery.State.UNCERTAIN, reason="x", finished_at=OPENS
+    )
+    finish_batches()
+    verdict(issue.tip_revision, issue.tip_revision.tip.subject, RETRACTED)
+
+    with pytest.raises(MayNotGoOn, match="took the approval of its text back"):
+        resend(Delivery.objects.all(), by=edith())
+
+    assert Delivery.objects.get().state == Delivery.State.UNCERTAIN
+    assert Batch.objects.get().state == Batch.State.FINISHED
 
 
 # --- What a new subscriber is promised ------------------------------------------------
