@@ -101,7 +101,10 @@ def main(messages: int) -> None:
     if why_not := missing():
         say(f"million: skipped, {why_not}")
         return
-    with standing(DEMO="1"), tempfile.TemporaryDirectory() as folder:
+    with (
+        standing(DEMO="1", HANDOVER_WINDOW="10"),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         from django.core.management import call_command
 
         call_command("demonstrate", stdout=StringIO(), stderr=StringIO())
