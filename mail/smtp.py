@@ -257,13 +257,15 @@ class Conversation:
             self._server.send(self._envelope_lines(letter))
             return self._envelope_replies()
         code, reply = self._server.docmd(self._mail_line(letter))
-        if code != 250:
+        if not _succeeds(code):
             return self._reset(_sender_fate(code), code, reply)
         code, reply = self._server.docmd(f"RCPT TO:<{letter.recipient}>")
-        if code not in (250, 251):
+        if not _succeeds(code):
             return self._reset(_fate(code), code, reply)
         code, reply = self._server.docmd("DATA")
-        return None if code == 354 else self._reset(_fate(code), code, reply)
+        return (
+            None if _waits_for_a_body(code) else self._reset(_fate(code), code, reply)
+        )
 
     def _envelope_lines(self, letter: Letter) -> bytes:
         """One group of commands; DATA is its last, as RFC 2920 section 3.1 wants."""
@@ -279,23 +281,24 @@ class Conversation:
     def _envelope_replies(self) -> Outcome | None:
         """The group's three replies; the first refusal is the letter's outcome."""
         first: tuple[Fate, int, bytes] | None = None
-        for fate_of, good in (
-            (_sender_fate, (250,)),
-            (_fate, (250, 251)),
-            (_fate, (354,)),
+        for fate_of, is_good in (
+            (_sender_fate, _succeeds),
+            (_fate, _succeeds),
+            (_fate, _waits_for_a_body),
         ):
             code, reply = self._server.getreply()
-            if code not in good and first is None:
+            if not is_good(code) and first is None:
                 first = (fate_of(code), code, reply)
-            if code == 421:
+            if _ends(code):
+                self._server.close()
                 break
         if first is None:
             return None
-        if code == 354:
+        if _waits_for_a_body(code):
             # It waits for a body although nobody is to get one (RFC 2920 section 3.1).
             self._server.send(b".\r\n")
             self._server.getreply()
-        return self._reset(*first, needs_reset=code != 354)
+        return self._reset(*first, needs_reset=not _waits_for_a_body(code))
 
     def _body(self, message: bytes, ahead: bytes) -> Outcome:
         """The body, its final dot, and in the same write what may travel `ahead`."""
@@ -306,22 +309,29 @@ class Conversation:
             code, reply = self._server.getreply()
         except (smtplib.SMTPException, OSError) as error:
             return Outcome(Fate.UNCERTAIN, reason=_name(error), reusable=False)
-        if code == 250:
+        if _succeeds(code):
             return Outcome(Fate.ACCEPTED, _text(code, reply))
+        if not _refuses(code):
+            # It had the whole body, and nobody knows what it means to do with it.
+            self._server.close()
+            said = _text(code, reply)
+            return Outcome(Fate.UNCERTAIN, said, _reason(code), reusable=False)
         # The final dot ended the transaction whatever the answer: nothing to reset.
         return self._reset(_fate(code), code, reply, needs_reset=False)
 
     def _reset(
         self, fate: Fate, code: int, reply: bytes, *, needs_reset: bool = True
     ) -> Outcome:
-        reusable = code != 421
+        reusable = _refuses(code) and not _ends(code)
         if reusable and needs_reset:
             try:
-                self._server.rset()
+                reusable = _succeeds(self._server.rset()[0])
             except (smtplib.SMTPException, OSError):
                 reusable = False
+        if not reusable:
+            self._server.close()
         gone = fate is Fate.REFUSED and _names_no_mailbox(code, reply)
-        return Outcome(fate, _text(code, reply), f"SMTP {code}", gone, reusable)
+        return Outcome(fate, _text(code, reply), _reason(code), gone, reusable)
 
 
 def _encryption(sock: Any) -> Encryption | None:
@@ -339,13 +349,35 @@ def _quoted(message: bytes) -> bytes:
     return b"." + quoted if quoted.startswith(b".") else quoted
 
 
+def _succeeds(code: int) -> bool:
+    """RFC 5321 section 4.2.1: the first digit decides."""
+    return 200 <= code < 300
+
+
+def _refuses(code: int) -> bool:
+    """For now (4yz) or for good (5yz)."""
+    return 400 <= code < 600
+
+
+def _waits_for_a_body(code: int) -> bool:
+    return code == 354
+
+
+def _ends(code: int) -> bool:
+    """The connection is closing, or its replies no longer fit the commands.
+
+    smtplib says -1 for a line without a code.
+    """
+    return code == 421 or not 200 <= code < 600
+
+
 def _sender_fate(code: int) -> Fate:
-    return Fate.SENDER_REFUSED if code >= 500 else Fate.LATER
+    return Fate.SENDER_REFUSED if 500 <= code < 600 else Fate.LATER
 
 
 def _fate(code: int) -> Fate:
     """RFC 5321 section 4.2.1: 4yz may be tried again, 5yz may not."""
-    return Fate.REFUSED if code >= 500 else Fate.LATER
+    return Fate.REFUSED if 500 <= code < 600 else Fate.LATER
 
 
 def _names_no_mailbox(code: int, reply: bytes) -> bool:
@@ -360,6 +392,10 @@ def _names_no_mailbox(code: int, reply: bytes) -> bool:
 
 def _text(code: int, reply: bytes) -> str:
     return f"{code} {reply.decode('ascii', 'replace')}"[:500].replace("\x00", "")
+
+
+def _reason(code: int) -> str:
+    return f"SMTP {code}" if 200 <= code < 600 else "a garbled reply"
 
 
 def _name(error: Exception) -> str:

@@ -136,6 +136,9 @@ def test_a_message_arrives_byte_for_byte() -> None:
         ({"dot": b"421 busy\r\n"}, Fate.LATER),
         ({"dot": b"451 busy\r\n"}, Fate.LATER),
         ({"dot": b"550 spam\r\n"}, Fate.REFUSED),
+        ({"dot": b"251 forwarded\r\n"}, Fate.ACCEPTED),
+        ({"dot": b"200 taken\r\n"}, Fate.ACCEPTED),
+        ({"rcpt": b"252 will try\r\n"}, Fate.ACCEPTED),
         ({"quit": None}, Fate.ACCEPTED),
     ],
 )
@@ -147,6 +150,50 @@ def test_s4_each_fault_has_its_own_fate(
 
     assert outcome.fate is fate
     assert not outcome.no_such_mailbox
+
+
+NO_REPLY_TO_A_MESSAGE = (
+    b"\r\n",
+    b"taken\r\n",
+    b"199 x\r\n",
+    b"354 x\r\n",
+    b"600 x\r\n",
+)
+
+
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
+@pytest.mark.parametrize("reply", NO_REPLY_TO_A_MESSAGE)
+def test_s4_what_is_no_reply_to_a_message_leaves_it_uncertain(
+    reply: bytes, ehlo: bytes
+) -> None:
+    with faulty(ehlo, dot=reply) as server:
+        first, *others = three(server)
+
+    assert (first.fate, first.reusable) == (Fate.UNCERTAIN, False)
+    assert {one.fate for one in others} == {Fate.LATER}
+
+
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize("reply", [b"\r\n", b"garbled\r\n", b"120 x\r\n", b"600 x\r\n"])
+def test_s4_a_garbled_envelope_ends_the_connection(
+    reply: bytes, step: str, ehlo: bytes
+) -> None:
+    """From there on each reply would be taken for the answer to another command."""
+    with faulty(ehlo, **{step: reply}) as server:
+        outcomes = three(server)
+
+    assert [(one.fate, one.reusable) for one in outcomes] == [(Fate.LATER, False)] * 3
+    assert server.accepted == []
+
+
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
+def test_s4_a_garbled_reply_after_a_refusal_ends_the_connection(ehlo: bytes) -> None:
+    with faulty(ehlo, rcpt=b"550 5.1.1 no\r\n", data=b"\r\n", rset=b"\r\n") as server:
+        first, *others = three(server)
+
+    assert (first.fate, first.reusable) == (Fate.REFUSED, False)
+    assert {one.fate for one in others} == {Fate.LATER}
 
 
 def three(server: FaultyServer) -> list[Outcome]:
