@@ -1,19 +1,25 @@
 import threading
 import time
+from collections.abc import Sequence
 
 import structlog
+
+from mail.smtp import Fate, Outcome
 
 log = structlog.get_logger(__name__)
 
 FAILURES = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 15.0, 300.0
+# A server that takes or refuses a message is at work.
+ANSWERED = (Fate.ACCEPTED, Fate.REFUSED, Fate.SENDER_REFUSED)
 
 
 class Breaker:
     """Leaves a mail server alone that is away.
 
-    After `FAILURES` connections in a row that failed: for 15 seconds at first, twice
-    as long after each failure more, 5 minutes at most. One a process.
+    After `FAILURES` connections in a row that failed, be it after the greeting: for 15
+    seconds at first, twice as long after each failure more, 5 minutes at most. One a
+    process.
     """
 
     def __init__(self) -> None:
@@ -23,6 +29,13 @@ class Breaker:
 
     def is_open(self) -> bool:
         return time.monotonic() < self._open_until
+
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Learn from what one connection said about the messages it was given."""
+        if any(one.fate in ANSWERED for one in outcomes):
+            self.note_success()
+        elif any(not one.reusable for one in outcomes):
+            self.note_failure()
 
     def note_failure(self) -> None:
         with self._lock:

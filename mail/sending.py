@@ -18,12 +18,12 @@ from mail.guard import may_send, note_sent
 from mail.hints import wake
 from mail.letters import letter_for
 from mail.outages import persistently
+from mail.queueing import SEND_DUE
 from mail.settling import settle
 from mail.smtp import Conversation, Fate, Letter
 
 log = structlog.get_logger(__name__)
 
-SEND_DUE = "mail.send_due"
 # A courier claims about what it hands over in a second: a confirmation that comes in
 # the middle of a large batch waits no longer than that.
 CLAIM_SECONDS = 1
@@ -86,8 +86,8 @@ class Courier:
         self._hang_up()
 
     def connect(self) -> Conversation | None:
-        """None: the server does not answer. Nothing is claimed while that is so."""
-        if self._conversation is None:
+        """None: the server is away. Nothing is claimed while that is so."""
+        if self._conversation is None and not _breaker.is_open():
             conversation = Conversation(
                 settings.MAIL_SERVER, deadline_seconds=settings.MAIL_DEADLINE_SECONDS
             )
@@ -97,7 +97,6 @@ class Courier:
                 log.warning("mail server unreachable", error=_named(error))
                 _breaker.note_failure()
                 return None
-            _breaker.note_success()
         return self._conversation
 
     def deliver(self, claims: Sequence[Claim]) -> int:
@@ -139,15 +138,17 @@ class Courier:
         outcomes = talk.hand_over_all(
             [letters[one.claim.id][1] for one in window], begin_before=lease_ends
         )
-        others = []
+        said, others = [], []
         for one, outcome in zip(window, outcomes, strict=True):
+            said.append(outcome)
             if outcome.fate is Fate.ACCEPTED:
                 accepted.append(Handover(one.claim, one.fence, outcome.reply))
             else:
                 others.append((one, outcome))
+        _breaker.note(said)
         for one, outcome in others:
             persistently(partial(settle, one, outcome))
-        if any(not outcome.reusable for _, outcome in others):
+        if any(not outcome.reusable for outcome in said):
             self._hang_up()
 
     def _adapt(self, begun: int, seconds: float) -> None:

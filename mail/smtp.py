@@ -313,7 +313,6 @@ class Conversation:
             return Outcome(Fate.ACCEPTED, _text(code, reply))
         if not _refuses(code):
             # It had the whole body, and nobody knows what it means to do with it.
-            self._server.close()
             said = _text(code, reply)
             return Outcome(Fate.UNCERTAIN, said, _reason(code), reusable=False)
         # The final dot ended the transaction whatever the answer: nothing to reset.
@@ -328,8 +327,6 @@ class Conversation:
                 reusable = _succeeds(self._server.rset()[0])
             except (smtplib.SMTPException, OSError):
                 reusable = False
-        if not reusable:
-            self._server.close()
         gone = fate is Fate.REFUSED and _names_no_mailbox(code, reply)
         return Outcome(fate, _text(code, reply), _reason(code), gone, reusable)
 

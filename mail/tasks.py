@@ -6,6 +6,7 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
 from mail import guard, hints, polling, sending, sweeping
+from mail.queueing import SEND_DUE
 
 log = structlog.get_logger(__name__)
 
@@ -19,10 +20,10 @@ def end_after_the_window(**kwargs: Any) -> None:
 @worker_ready.connect
 def go_on_at_once(**kwargs: Any) -> None:
     """What a deploy or a crash left waiting need not wait for beat's next tick."""
-    hints.wake(sending.SEND_DUE)
+    hints.wake(SEND_DUE)
 
 
-@shared_task(name="mail.send_due")
+@shared_task(name=SEND_DUE)
 def send_due() -> None:
     sending.send_due()
 

@@ -189,6 +189,8 @@ class Mailbox(Keeper):
         self.folder = folder
         self.rcpt_replies: dict[str, str] = {}
         self.mail_reply = ""
+        # How often MAIL came, whatever the answer.
+        self.asked = 0
 
     @property
     def taken(self) -> list[str]:
@@ -200,6 +202,7 @@ class Mailbox(Keeper):
         self, server: SMTP, session: Any, envelope: Any, sender: str, options: list[str]
     ) -> str:
         envelope.mail_from = sender
+        self.asked += 1
         return self.mail_reply or "250 OK"
 
     async def handle_RCPT(

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
+from pytest_django import Settings
 
 from mail import Delivery, Recipient
 from mail.books import Books, Handover
@@ -16,10 +17,11 @@ from mail.claiming import Claim, claim, is_due, lease, release
 from mail.models import QueueEntry
 from mail.outages import persistently
 from mail.pausing import pause
+from mail.sending import send_due
 from mail.settling import settle
 from mail.smtp import Fate, Outcome
 from mail.sweeping import sweep
-from tests.conftest import Servers
+from tests.conftest import Mailbox, Servers
 from tests.mail.test_sending import person, tip_for_everybody
 from tests.racing import at_once
 
@@ -236,4 +238,44 @@ def test_a_server_that_is_away_is_left_alone_and_tried_again(
 
     assert breaker.is_open()
     breaker.note_success()
+    assert not breaker.is_open()
+
+
+@pytest.mark.parametrize("window", [1, 10])
+@pytest.mark.parametrize("reply", ["421 busy", "garbled"])
+def test_a_server_that_greets_and_takes_nothing_is_left_alone(
+    db: None,
+    mailbox: Mailbox,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    window: int,
+    reply: str,
+) -> None:
+    breaker = Breaker()
+    monkeypatch.setattr("mail.sending._breaker", breaker)
+    settings.HANDOVER_WINDOW = window
+    mailbox.mail_reply = reply
+    for number in range(60):
+        person(f"p{number}")
+    tip_for_everybody()
+
+    send_due()
+
+    assert breaker.is_open()
+    assert mailbox.asked == FAILURES
+
+
+def test_what_a_server_takes_or_refuses_shows_that_it_is_at_work(
+    db: None, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaker = Breaker()
+    monkeypatch.setattr("mail.sending._breaker", breaker)
+    mailbox.rcpt_replies = {person("gone").address: "550 5.1.1 no such user"}
+    tip_for_everybody()
+    for _ in range(FAILURES - 1):
+        breaker.note_failure()
+
+    send_due()
+    breaker.note_failure()
+
     assert not breaker.is_open()
