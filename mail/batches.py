@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from mail.building import TipMail
-from mail.closing import drop_waiting_of, finish_batches
+from mail.closing import drop_piece_of, finish_batches
 from mail.counting import counts
 from mail.hints import wake
 from mail.models import Batch, BatchEvent, Recipient, RecipientQuerySet
@@ -19,7 +19,7 @@ from mail.objections import refuse_unfit
 from mail.overdue import overdue_from
 from mail.pacing import spread
 from mail.pausing import note
-from mail.queueing import SEND_DUE, start_batch
+from mail.queueing import SEND_DUE, SWEEP, start_batch
 
 Act = BatchEvent.Act
 State = Batch.State
@@ -45,21 +45,28 @@ def resume(batch_id: int, *, by: User) -> bool:
     return True
 
 
-@transaction.atomic
 def cancel(batch_id: int, *, reason: str, by: User) -> int | None:
     """Send nothing more of it; how many were dropped, or None if it had ended.
 
-    What is just being handed over finishes.
+    Nothing leaves once this is committed, but what is just being handed over finishes.
+    Of many the sweep, which is woken, drops the rest.
     """
+    if not _is_cancelled(batch_id, reason=reason, by=by):
+        return None
+    dropped = drop_piece_of(batch_id)
+    finish_batches()
+    return dropped
+
+
+@transaction.atomic
+def _is_cancelled(batch_id: int, *, reason: str, by: User) -> bool:
     cancelled = Batch.objects.filter(
         pk=batch_id, state__in=[State.RUNNING, State.PAUSED]
     ).update(state=State.CANCELLED, pause_reason="")
-    if not cancelled:
-        return None
-    dropped = drop_waiting_of(batch_id)
-    note(batch_id, Act.CANCELLED, by=by, about=reason)
-    finish_batches()
-    return dropped
+    if cancelled:
+        note(batch_id, Act.CANCELLED, by=by, about=reason)
+        wake(SWEEP)
+    return bool(cancelled)
 
 
 @transaction.atomic

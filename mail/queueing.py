@@ -18,6 +18,7 @@ from mail.pacing import paced
 from mail.rendering import render
 
 SEND_DUE = "mail.send_due"
+SWEEP = "mail.sweep"
 
 
 @transaction.atomic

@@ -235,9 +235,15 @@ class Cancel(BatchVerb):
         dropped = mail.cancel(
             _batch_id(obj), reason=data["reason"], by=_person(request)
         )
-        if dropped is None:
+        if dropped is None or obj.batch is None:
             raise TooLate("It has ended already, so there is nothing to cancel.")
-        return f"Cancelled. {dropped:,} messages were dropped and never leave."
+        told = f"Cancelled. {dropped:,} messages were dropped and never leave."
+        if rest := mail.counts(obj.batch).waiting:
+            told += (
+                f" {rest:,} more are being dropped, unless they were just being handed "
+                "over."
+            )
+        return told
 
 
 class CorrectForm(forms.Form):

@@ -185,6 +185,14 @@ class FirstTip:
     clock: datetime
     zone: str
 
+    @property
+    def clock_name(self) -> str:
+        """The zone as people call it: New York time, UTC."""
+        area, _, place = self.zone.rpartition("/")
+        if area == "Etc" or not area:
+            return self.zone
+        return f"{place.replace('_', ' ')} time"
+
 
 def first_tip(subscriber: Subscriber, now: datetime | None = None) -> FirstTip | None:
     """What to promise a person who confirms now; None without a schedule."""

@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import Error, transaction
+from django.db import Error, connection, transaction
 from django.utils import timezone
 
-from mail import Batch, Delivery, TipMail
+from mail import Batch, Delivery, TipMail, closing
 from mail.batches import cancel, correct, resume, to_correct
 from mail.closing import finish_batches
 from mail.counting import counts, pace
@@ -173,7 +173,46 @@ def test_cancelling_while_it_is_sent_loses_nobody_and_adds_up(
     assert 0 < dropped <= found.dropped
 
 
-@pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
+def test_a_cancelled_batch_is_dropped_in_pieces(
+    nadia: Any, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the first piece: nothing leaves, and the sweep goes on."""
+    monkeypatch.setattr(closing, "PIECE", 2)
+    for number in range(5):
+        person(f"p{number}")
+    batch = tip_for_everybody()
+
+    assert cancel(batch.pk, reason="wrong", by=nadia) == 2
+    send_due()
+    assert (mailbox.taken, counts(batch).waiting) == ([], 3)
+    assert (state(batch), batch.finished_at) == (Batch.State.CANCELLED, None)
+    sweep()
+
+    assert counts(batch).by_reason(State.DROPPED) == {"cancelled": 5}
+    assert state(batch) == Batch.State.CANCELLED
+    assert batch.finished_at is not None
+
+
+def test_senders_see_that_it_is_cancelled_before_anything_is_dropped(
+    cloned_database: str,
+) -> None:
+    nadia = staff("nadia", "newsletter manager")
+    person("rosa")
+    batch = tip_for_everybody()
+    seen = []
+
+    def look(execute: Any, sql: Any, *args: Any) -> Any:
+        if str(sql).startswith('UPDATE "mail_delivery"'):
+            seen.extend(at_once(lambda: Batch.objects.get(pk=batch.pk).state))
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(look):
+        cancel(batch.pk, reason="wrong", by=nadia)
+
+    assert seen == [Batch.State.CANCELLED]
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
 def test_a_verb_killed_half_way_has_done_nothing(
     cloned_database: str, verb: str
 ) -> None:
@@ -185,7 +224,6 @@ def test_a_verb_killed_half_way_has_done_nothing(
     calls = {
         "pause": lambda: pause(batch.pk, reason="x", by=nadia),
         "resume": lambda: resume(batch.pk, by=nadia),
-        "cancel": lambda: cancel(batch.pk, reason="x", by=nadia),
     }
 
     assert leaves_nothing_behind(calls[verb]) >= 2

@@ -175,9 +175,13 @@ def test_the_batchs_page_shows_counts_digest_and_deeds(
     batch = ended()
     pause(batch.pk, reason="a typing error", by=nadia)
 
-    text = client.get(f"/admin/mail/batch/{batch.pk}/change/").content.decode()
+    page = f"/admin/mail/batch/{batch.pk}/change/"
+    text = client.get(page).content.decode()
+    asked = client.get(f"{page}?manifest=1").content.decode()
 
-    assert manifest_digest(batch) in text
+    assert manifest_digest(batch) in asked
+    assert manifest_digest(batch) not in text
+    assert 'href="?manifest=1#manifest"' in text
     assert "The sum holds: 4 eligible" in text
     assert "paused by nadia: a typing error" in text
     assert f"?state__exact=uncertain&amp;batch={batch.pk}" in text

@@ -18,7 +18,12 @@ from mail.uncertain import resend
 from newsletter import choosing, composing
 from newsletter.choosing import outlook
 from newsletter.models import Issue, Schedule, Subscriber, TipRevision
-from newsletter.scheduling import first_tip, hold_unfit_issues, start_due_issues
+from newsletter.scheduling import (
+    FirstTip,
+    first_tip,
+    hold_unfit_issues,
+    start_due_issues,
+)
 from review import SignOff
 from tests.newsletter.slots import (
     DAY,
@@ -398,6 +403,19 @@ def test_the_first_tip_is_promised_on_the_persons_own_clock(
     assert promise.due_at == utc(due_at)
     assert f"{promise.clock:%A %H:%M}" == "Tuesday 09:00"
     assert promise.zone == shown
+
+
+@pytest.mark.parametrize(
+    ("zone", "name"),
+    [
+        ("America/New_York", "New York time"),
+        ("America/Argentina/Buenos_Aires", "Buenos Aires time"),
+        ("UTC", "UTC"),
+        ("Etc/GMT+12", "Etc/GMT+12"),
+    ],
+)
+def test_the_clock_is_called_as_people_call_it(zone: str, name: str) -> None:
+    assert FirstTip(NEW_YEAR, NEW_YEAR, zone).clock_name == name
 
 
 def test_without_a_schedule_nothing_is_promised(site: Article) -> None:

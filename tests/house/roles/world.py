@@ -197,7 +197,7 @@ class World:
     def revised_tip(self, by: User) -> TipRevision:
         tip = HealthTip.objects.create(slug=f"tip-{HealthTip.objects.count()}")
         content = composing.content_of(tip.slug, "A tip", "Rest.")
-        return composing.revise(tip, content, cites=["live"], by=by)[0]
+        return composing.revise(tip, content, cites=[self.live[0].slug], by=by)[0]
 
     def signed(self, text: Any, subject: str, by: Clinician) -> SignOff:
         return sign(
