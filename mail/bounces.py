@@ -5,7 +5,7 @@ Nothing is ever answered. `reports` says what a mail means; here it has conseque
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -13,10 +13,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from mail.models import Batch, Delivery, Recipient
+from mail.models import Batch, BatchEvent, Delivery, Recipient
 from mail.pausing import pause
 from mail.queueing import drop_waiting
-from mail.reports import Kind, Verdict, classify, key_in
+from mail.reports import Kind, Verdict, classify, key_in, kind_of, status_in
 from mail.settling import suppress
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,9 @@ SUPPRESSES = {
 ALARM_PER_10_000, PAUSE_PER_10_000 = 10, 30
 FEWEST_COMPLAINTS, FEWEST_ACCEPTED = 5, 1000
 COUNTED_FOR = timedelta(days=7)
-POLICY_REFUSALS_THAT_PAUSE = 5
+# One host with rules of its own is no reason to stop a large batch; a provider that
+# has a tenth of the readers is noticed before it refused a twentieth of them.
+FEWEST_REFUSALS, REFUSALS_PER_10_000 = 5, 50
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ def _take(delivery: Delivery, verdict: Verdict) -> Taken:
         suppress(recipient.pk, SUPPRESSES[bounce])
         drop_waiting(recipient, reason=bounce)
     if batch and bounce is Bounce.POLICY:
-        _weigh_refusals(batch)
+        log.error("refused for policy", batch=batch.pk)
+        weigh_refusals(batch.pk)
     elif batch:
         _weigh_complaints(batch)
     return Taken(verdict.kind, verdict.status, delivery.pk)
@@ -170,7 +173,8 @@ def _share(deliveries: QuerySet[Delivery]) -> Share:
 
 
 def _weigh_complaints(batch: Batch) -> None:
-    shares = {"this batch": complaint_share(batch), "7 days": complaint_share_of_week()}
+    sent = _since_resumed(batch)
+    shares = {"this batch": _share(sent), "7 days": _share_of_week(batch)}
     for of_what, share in shares.items():
         if share.alarms():
             log.error(
@@ -190,11 +194,53 @@ def _weigh_complaints(batch: Batch) -> None:
     )
 
 
-def _weigh_refusals(batch: Batch) -> None:
-    refusals = Delivery.objects.filter(batch=batch, bounce=Bounce.POLICY).count()
-    log.error("refused for policy", batch=batch.pk, refusals=refusals)
-    if refusals >= POLICY_REFUSALS_THAT_PAUSE:
-        _hold(batch, [f"{refusals} receivers refused it for their policy"])
+def _since_resumed(batch: Batch) -> QuerySet[Delivery]:
+    """What of it left since a person last looked at it: the rest was looked into."""
+    sent = Delivery.objects.filter(batch=batch)
+    resumed_at = _resumed_at(batch)
+    return sent.filter(finished_at__gt=resumed_at) if resumed_at else sent
+
+
+def _share_of_week(batch: Batch) -> Share:
+    """The same of all batches, since a person let this one go on in spite of it."""
+    begun = timezone.now() - COUNTED_FOR
+    sent = Delivery.objects.filter(batch__created_at__gt=begun)
+    resumed_at = _resumed_at(batch)
+    return _share(sent.filter(finished_at__gt=resumed_at) if resumed_at else sent)
+
+
+def _resumed_at(batch: Batch) -> datetime | None:
+    resumed = batch.events.filter(act=BatchEvent.Act.RESUMED).order_by("occurred_at")
+    return resumed.values_list("occurred_at", flat=True).last()
+
+
+def weigh_refusals(batch_id: int | None) -> None:
+    """Pause a batch that is refused by many, or by all, for no mailbox's fault.
+
+    None is a single mail, of which nothing follows.
+    """
+    if batch_id is None:
+        return
+    batch = Batch.objects.get(pk=batch_id)
+    sent = _since_resumed(batch)
+    kinds = [
+        kind_of("failed", status_in(reply))
+        for reply in sent.filter(state=Delivery.State.REFUSED)
+        .exclude(smtp_reply="")
+        .values_list("smtp_reply", flat=True)
+    ]
+    bounced = sent.filter(bounce=Bounce.POLICY).count()
+    refusals = bounced + kinds.count(Kind.POLICY)
+    unexplained = bounced + len(kinds) - kinds.count(Kind.HARD)
+    if unexplained < FEWEST_REFUSALS:
+        # Spares the long count; so few weigh nothing.
+        return
+    accepted = sent.filter(state=Delivery.State.ACCEPTED).count()
+    is_large = refusals * 10_000 >= REFUSALS_PER_10_000 * accepted
+    if refusals >= FEWEST_REFUSALS and is_large:
+        _hold(batch, [f"{refusals} servers refused it for their policy"])
+    elif accepted == 0:
+        _hold(batch, [f"{unexplained} refused it, and nobody took it"])
 
 
 def _hold(batch: Batch, reasons: Iterable[str]) -> None:

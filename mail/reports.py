@@ -31,6 +31,8 @@ FEEDBACK = ("message/feedback-report",)
 RETURNED_WHOLE = ("message/rfc822", "message/global")
 RETURNED_HEADERS = ("text/rfc822-headers", "message/global-headers")
 MOST_GROUPS = 50
+# RFC 3463 section 3.2: about the sender's address.
+BLAMES_SENDER = ("5.1.7", "5.1.8")
 
 
 class Kind(StrEnum):
@@ -171,15 +173,14 @@ def _status(group: Headers) -> str:
 
 
 def kind_of(action: str, status: str) -> Kind:
-    """RFC 3464 section 2.3.3 and RFC 3463."""
+    """RFC 3464 section 2.3.3 and RFC 3463; a refusal in a conversation is `failed`."""
     if action in ("delivered", "relayed", "expanded"):
         return Kind.DELIVERED
     if action == "delayed":
         return Kind.SOFT
     if action != "failed" or not status or status.startswith("2"):
         return Kind.UNKNOWN
-    if status.startswith("5.7.") or status in ("5.1.7", "5.1.8"):
-        # 5.1.7 and 5.1.8 are about the sender's address.
+    if status.startswith("5.7.") or status in BLAMES_SENDER:
         return Kind.POLICY
     if status.startswith("5.1.") or status == "5.2.1":
         return Kind.HARD

@@ -11,6 +11,7 @@ import structlog
 from django.conf import settings
 
 from mail.books import Books, Handover
+from mail.bounces import weigh_refusals
 from mail.breaker import Breaker
 from mail.claiming import CLAIM_SIZE, Claim, by_index, claim, is_due, lease, release
 from mail.closing import finish_batches
@@ -148,6 +149,8 @@ class Courier:
         _breaker.note(said)
         for one, outcome in others:
             persistently(partial(settle, one, outcome))
+            if outcome.fate is Fate.REFUSED and not outcome.no_such_mailbox:
+                persistently(partial(weigh_refusals, one.claim.batch_id))
         if any(not outcome.reusable for outcome in said):
             self._hang_up()
 

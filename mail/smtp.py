@@ -17,6 +17,10 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self
 
+from mail.reports import BLAMES_SENDER, Kind, kind_of, status_in
+
+NO_LOGIN = (530, 534, 535, 538)
+
 
 class Fate(StrEnum):
     ACCEPTED = "accepted"
@@ -32,7 +36,7 @@ class Outcome:
     fate: Fate
     reply: str = ""
     reason: str = ""
-    # The reply says that this mailbox does not exist (RFC 3463: 5.1.x).
+    # The reply says that this mailbox does not exist (`reports.kind_of`).
     no_such_mailbox: bool = False
     # The connection is still good for the next message.
     reusable: bool = True
@@ -258,13 +262,15 @@ class Conversation:
             return self._envelope_replies()
         code, reply = self._server.docmd(self._mail_line(letter))
         if not _succeeds(code):
-            return self._reset(_sender_fate(code), code, reply)
+            return self._reset(_sender_fate(code, reply), code, reply)
         code, reply = self._server.docmd(f"RCPT TO:<{letter.recipient}>")
         if not _succeeds(code):
-            return self._reset(_fate(code), code, reply)
+            return self._reset(_fate(code, reply), code, reply)
         code, reply = self._server.docmd("DATA")
         return (
-            None if _waits_for_a_body(code) else self._reset(_fate(code), code, reply)
+            None
+            if _waits_for_a_body(code)
+            else self._reset(_fate(code, reply), code, reply)
         )
 
     def _envelope_lines(self, letter: Letter) -> bytes:
@@ -288,7 +294,7 @@ class Conversation:
         ):
             code, reply = self._server.getreply()
             if not is_good(code) and first is None:
-                first = (fate_of(code), code, reply)
+                first = (fate_of(code, reply), code, reply)
             if _ends(code):
                 self._server.close()
                 break
@@ -316,7 +322,7 @@ class Conversation:
             said = _text(code, reply)
             return Outcome(Fate.UNCERTAIN, said, _reason(code), reusable=False)
         # The final dot ended the transaction whatever the answer: nothing to reset.
-        return self._reset(_fate(code), code, reply, needs_reset=False)
+        return self._reset(_fate(code, reply), code, reply, needs_reset=False)
 
     def _reset(
         self, fate: Fate, code: int, reply: bytes, *, needs_reset: bool = True
@@ -327,7 +333,7 @@ class Conversation:
                 reusable = _succeeds(self._server.rset()[0])
             except (smtplib.SMTPException, OSError):
                 reusable = False
-        gone = fate is Fate.REFUSED and _names_no_mailbox(code, reply)
+        gone = fate is Fate.REFUSED and _names_no_mailbox(reply)
         return Outcome(fate, _text(code, reply), _reason(code), gone, reusable)
 
 
@@ -368,23 +374,33 @@ def _ends(code: int) -> bool:
     return code == 421 or not 200 <= code < 600
 
 
-def _sender_fate(code: int) -> Fate:
+def _sender_fate(code: int, reply: bytes) -> Fate:
     return Fate.SENDER_REFUSED if 500 <= code < 600 else Fate.LATER
 
 
-def _fate(code: int) -> Fate:
+def _fate(code: int, reply: bytes) -> Fate:
     """RFC 5321 section 4.2.1: 4yz may be tried again, 5yz may not."""
-    return Fate.REFUSED if 500 <= code < 600 else Fate.LATER
+    if not 500 <= code < 600:
+        return Fate.LATER
+    return Fate.SENDER_REFUSED if _blames_sender(code, reply) else Fate.REFUSED
 
 
-def _names_no_mailbox(code: int, reply: bytes) -> bool:
-    """RFC 3463 5.1.x, but not 5.1.7 and 5.1.8, which blame the sender's address.
+def _blames_sender(code: int, reply: bytes) -> bool:
+    """Many servers say only after RCPT what they have against the sender.
 
-    The free text never decides.
+    RFC 4954 section 6: 53z is about who logs in. The free text never decides.
     """
-    status = reply.split(maxsplit=1)[0] if reply.strip() else b""
-    blames_sender = status in (b"5.1.7", b"5.1.8")
-    return code in (550, 553) and status.startswith(b"5.1.") and not blames_sender
+    status = _status(reply)
+    about_login = code // 10 == 53 and status.startswith("5.7.")
+    return code in NO_LOGIN or about_login or status in BLAMES_SENDER
+
+
+def _names_no_mailbox(reply: bytes) -> bool:
+    return kind_of("failed", _status(reply)) is Kind.HARD
+
+
+def _status(reply: bytes) -> str:
+    return status_in(reply.decode("ascii", "replace"))
 
 
 def _text(code: int, reply: bytes) -> str:

@@ -10,11 +10,13 @@ from threading import Barrier, Thread
 from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.utils import timezone
 
 from mail import Batch, Delivery, Recipient, enqueue, start_batch
+from mail.batches import resume
 from mail.bounces import Share, Taken, complaint_share, complaint_share_of_week, take
 from mail.management.commands import takebounce
 from mail.reports import Kind
@@ -407,6 +409,59 @@ def test_the_fifth_policy_refusal_pauses_the_batch(
 
     assert state(batch) == Batch.State.PAUSED
     assert not Recipient.objects.exclude(suppression="").exists()
+
+
+def refuse(batch: Batch, times: int) -> None:
+    for delivery in Delivery.objects.filter(batch=batch, bounce="")[:times]:
+        take(about(delivery, "outlook-blocked-network"))
+
+
+def test_few_policy_refusals_of_a_large_batch_stop_nobody(db: None) -> None:
+    batch = sent_batch(1201)
+
+    refuse(batch, 6)
+    assert state(batch) == Batch.State.RUNNING
+    refuse(batch, 1)
+
+    assert state(batch) == Batch.State.PAUSED
+
+
+def test_what_left_before_a_resume_pauses_nothing_again(db: None) -> None:
+    batch = sent_batch(1000)
+    manager = User.objects.create_user("manager")
+    refuse(batch, 5)
+    resume(batch.pk, by=manager)
+
+    complain(batch, 5)
+    refuse(batch, 5)
+
+    assert state(batch) == Batch.State.RUNNING
+
+
+@pytest.mark.parametrize("reply", ["554 5.7.1 Relay access denied", "550 no relay"])
+def test_a_server_that_refuses_everybody_pauses_the_batch(
+    db: None, mailbox: Mailbox, reply: str
+) -> None:
+    people = [person(f"p{number}") for number in range(20)]
+    mailbox.rcpt_replies = {one.address: reply for one in people}
+    batch = tip_for_everybody()
+
+    send_due()
+
+    assert state(batch) == Batch.State.PAUSED
+    assert Delivery.objects.filter(state=State.REFUSED).count() == 5
+
+
+def test_one_server_that_refuses_for_policy_stops_nobody(
+    db: None, mailbox: Mailbox
+) -> None:
+    people = [person(f"p{number}") for number in range(20)]
+    mailbox.rcpt_replies = {people[3].address: "554 5.7.1 Policy"}
+    tip_for_everybody()
+
+    send_due()
+
+    assert len(mailbox.taken) == 19
 
 
 def at_once(reports: list[bytes]) -> list[Taken]:

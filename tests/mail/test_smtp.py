@@ -250,13 +250,29 @@ def test_s4_only_an_enhanced_5_1_code_says_that_a_mailbox_is_gone() -> None:
     assert (outcome.fate, outcome.no_such_mailbox) == (Fate.REFUSED, True)
 
 
-@pytest.mark.parametrize("status", [b"5.1.7", b"5.1.8", b"5.7.1", b""])
-def test_s4_what_blames_the_sender_suppresses_nobody(status: bytes) -> None:
-    with faulty(rcpt=b"550 " + status + b" 5.1.1 said in words\r\n") as server:
+@pytest.mark.parametrize("step", ["rcpt", "data", "dot"])
+@pytest.mark.parametrize(
+    ("reply", "fate", "is_gone"),
+    [
+        (b"530 log in first", Fate.SENDER_REFUSED, False),
+        (b"530 5.7.0 Authentication required", Fate.SENDER_REFUSED, False),
+        (b"535 5.7.8 Wrong password", Fate.SENDER_REFUSED, False),
+        (b"538 Encryption needed", Fate.SENDER_REFUSED, False),
+        (b"550 5.1.7 5.1.1 said in words", Fate.SENDER_REFUSED, False),
+        (b"550 5.1.8 Sender address rejected", Fate.SENDER_REFUSED, False),
+        (b"554 5.7.1 Relay access denied", Fate.REFUSED, False),
+        (b"550 5.2.2 Full", Fate.REFUSED, False),
+        (b"550 5.2.1 Disabled", Fate.REFUSED, True),
+        (b"550 5.1.1 Unknown", Fate.REFUSED, True),
+    ],
+)
+def test_s4_what_blames_the_sender_suppresses_nobody(
+    reply: bytes, fate: Fate, is_gone: bool, step: str
+) -> None:
+    with faulty(**{step: reply + b"\r\n"}) as server:
         outcome = deliver(server)
 
-    assert outcome.fate is Fate.REFUSED
-    assert outcome.no_such_mailbox is (status == b"")
+    assert (outcome.fate, outcome.no_such_mailbox) == (fate, is_gone)
 
 
 @pytest.mark.parametrize(
