@@ -49,7 +49,8 @@ def _close(batch_id: int) -> None:
     if batch.state == State.RUNNING:
         batch.state = State.FINISHED
     batch.finished_at = timezone.now()
-    batch.save(update_fields=["state", "finished_at"])
+    batch.reached_nobody = not found.of(*Delivery.REACHING)
+    batch.save(update_fields=["state", "finished_at", "reached_nobody"])
 
 
 def reopen(batch_id: int) -> bool:

@@ -110,6 +110,11 @@ class Batch(models.Model):
         "Empty once something has.",
     )
     finished_at = models.DateTimeField(null=True, blank=True)
+    reached_nobody = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It has ended and no server took any of it, nor may have.",
+    )
 
     class Meta:
         verbose_name_plural = "batches"
@@ -202,6 +207,8 @@ class Delivery(models.Model):
         HARD = "hard bounce"
         COMPLAINT = "complaint"
 
+    # Of an ended batch: whoever has one of these may have got it.
+    REACHING = (State.ACCEPTED, State.UNCERTAIN)
     FINAL = (State.ACCEPTED, State.REFUSED, State.DROPPED, State.UNCERTAIN)
 
     key = models.UUIDField(

@@ -41,8 +41,10 @@ def settle_as_arrived(deliveries: Deliveries, *, by: User | None) -> int:
 @transaction.atomic
 def settle_as_not_arrived(deliveries: Deliveries, *, by: User) -> int:
     """They count as refused; nothing is sent to these people."""
-    return _change(
-        Delivery.objects.uncertain().filter(pk__in=deliveries.values("pk")),
+    chosen = Delivery.objects.uncertain().filter(pk__in=deliveries.values("pk"))
+    batch_ids = batches_of(chosen)
+    settled = _change(
+        chosen,
         by=by,
         act=Act.SETTLED,
         about="as not arrived",
@@ -50,6 +52,11 @@ def settle_as_not_arrived(deliveries: Deliveries, *, by: User) -> int:
         reason=f"did not arrive, says {_named(by)}"[:100],
         message=None,
     )
+    got = Delivery.objects.filter(batch=OuterRef("pk"), state__in=Delivery.REACHING)
+    Batch.objects.filter(
+        ~Exists(got), pk__in=batch_ids, finished_at__isnull=False
+    ).update(reached_nobody=True)
+    return settled
 
 
 @transaction.atomic

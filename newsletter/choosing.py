@@ -117,8 +117,8 @@ def what_tips_wait_for(
 
 
 def _in_turn(schedule: Schedule) -> list[HealthTip]:
-    own = Q(revisions__issues__schedule=schedule)
-    sent = Max("revisions__issues__slot", filter=own)
+    own = schedule.issues.sent()
+    sent = Max("revisions__issues__slot", filter=Q(revisions__issues__in=own))
     tips = HealthTip.objects.annotate(last_sent=sent)
     if not schedule.repeats:
         tips = tips.filter(last_sent__isnull=True)

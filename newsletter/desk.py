@@ -9,7 +9,7 @@ from django.urls import reverse
 
 import mail
 from ledger import TakenAway, is_redacted
-from mail import Batch
+from mail import Batch, Delivery
 from newsletter import composing, correcting, permissions
 from newsletter.composing import BadTip
 from newsletter.correcting import NotCorrectable
@@ -231,6 +231,12 @@ class Cancel(BatchVerb):
     form = ReasonForm
     states = (Batch.State.RUNNING, Batch.State.PAUSED)
 
+    def context(self, request: HttpRequest, obj: Issue | Correction) -> Data:
+        found = super().context(request, obj)
+        if found and isinstance(obj, Issue):
+            found["tip_afterwards"] = _tip_afterwards(obj, found["counts"])
+        return found
+
     def do(self, request: HttpRequest, obj: Issue | Correction, data: Data) -> str:
         dropped = mail.cancel(
             _batch_id(obj), reason=data["reason"], by=_person(request)
@@ -285,6 +291,22 @@ class Correct(BatchVerb):
         sent = correcting.correct(obj, shown=data["shown"], by=_person(request))
         assert sent.batch is not None, "a correction has its batch"  # noqa: S101
         return f"The correction is on its way to {sent.batch.eligible:,} people."
+
+
+def _tip_afterwards(issue: Issue, counts: Any) -> str:
+    """Whether cancelling brings the issue's tip back to the queue."""
+    states = (*Delivery.REACHING, Delivery.State.HANDING_OVER)
+    if not counts.of(*states):
+        return (
+            "Nobody has got it, so its tip returns to the queue and goes out at a "
+            "later slot while it is approved."
+        )
+    if issue.schedule.repeats:
+        return "Some may have got it, so its tip counts as sent: its turn comes again."
+    return (
+        "Some may have got it, so its tip counts as sent and doesn’t return to the "
+        "queue."
+    )
 
 
 def _plan(issue: Issue) -> correcting.Plan | str:

@@ -82,7 +82,7 @@ class SubscriberQuerySet(models.QuerySet["Subscriber"]):
         """
         own_time = schedule.due_at(slot, F("time_zone"))
         people = self.eligible(at).filter(confirmed_at__lt=own_time)
-        if schedule.issues.in_month_of(slot).exists():
+        if schedule.issues.sent().in_month_of(slot).exists():
             return people.filter(frequency=Subscriber.Frequency.WEEKLY)
         return people
 
@@ -207,7 +207,7 @@ class HealthTipQuerySet(models.QuerySet["HealthTip"]):
 
     def with_last_slot(self) -> Self:
         """Each with `last_slot`, the newest one it was sent at; None before that."""
-        issues = Issue.objects.filter(tip_revision__tip=OuterRef("pk"))
+        issues = Issue.objects.sent().filter(tip_revision__tip=OuterRef("pk"))
         newest = issues.order_by("-slot").values("slot")[:1]
         return self.annotate(last_slot=Subquery(newest))
 
@@ -421,6 +421,10 @@ class TipShortage(models.Model):
 
 
 class IssueQuerySet(models.QuerySet["Issue"]):
+    def sent(self) -> Self:
+        """Issues that somebody got or may have got, or that may still go out."""
+        return self.filter(batch__reached_nobody=False)
+
     def in_week_of(self, slot: datetime) -> Self:
         """Issues from Monday to Sunday around `slot`."""
         begins, ends = week_of(slot)

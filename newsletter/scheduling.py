@@ -229,7 +229,7 @@ def _first_slots_of_months(schedule: Schedule, at: datetime) -> Iterator[datetim
     slots = schedule.slots_to_come(at)
     while True:
         slot = next(slots)
-        if not schedule.issues.in_month_of(slot).exists():
+        if not schedule.issues.sent().in_month_of(slot).exists():
             yield slot
         _, month_ends = month_of(slot)
         later = schedule.slots_to_come(schedule.opens_at(month_ends))

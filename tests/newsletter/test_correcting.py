@@ -308,6 +308,22 @@ def test_pause_resume_and_cancel_are_pages_of_the_issue(
     assert "It has ended already" in late.content.decode()
 
 
+def test_the_cancel_page_says_whether_the_tip_returns(
+    browser: Client, mailbox: Mailbox
+) -> None:
+    issue = started_issue("rosa", "ruth")
+    before = browser.get(url(issue, "cancel")).content.decode()
+    one = Delivery.objects.earliest("pk")
+    Delivery.objects.filter(pk=one.pk).update(
+        state=State.ACCEPTED, finished_at=timezone.now()
+    )
+
+    after = browser.get(url(issue, "cancel")).content.decode()
+
+    assert "its tip returns to the queue" in before
+    assert "counts as sent and doesn’t return" in after
+
+
 def test_the_page_refuses_to_resume_what_was_taken_back(
     browser: Client, mailbox: Mailbox
 ) -> None:

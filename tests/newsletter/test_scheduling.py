@@ -12,9 +12,10 @@ from time_machine import travel
 
 from articles.models import Article
 from articles.publishing import withdraw
-from mail import Batch, Delivery, MayNotGoOn, pause, resume
+from mail import Batch, Delivery, MayNotGoOn, cancel, pause, resume
 from mail.closing import finish_batches
-from mail.uncertain import resend
+from mail.sweeping import sweep
+from mail.uncertain import resend, settle_as_not_arrived
 from newsletter import choosing, composing
 from newsletter.choosing import outlook
 from newsletter.models import Issue, Schedule, Subscriber, TipRevision
@@ -279,9 +280,9 @@ def test_a_tip_that_waits_says_why(
 # --- What was taken back while it still goes out --------------------------------------
 
 
-def under_way() -> Issue:
+def under_way(**changes: Any) -> Issue:
     approved_tip()
-    weekly()
+    weekly(**changes)
     subscriber("rosa")
     assert start_due_issues(OPENS) == 1
     return Issue.objects.get()
@@ -379,6 +380,61 @@ def test_nobody_is_sent_again_what_lost_its_approval(site: Article) -> None:
 
     assert Delivery.objects.get().state == Delivery.State.UNCERTAIN
     assert Batch.objects.get().state == Batch.State.FINISHED
+
+
+def test_a_tip_that_reached_nobody_is_sent_at_the_next_slot(site: Article) -> None:
+    under_way(repeats=False)
+    cancel(Batch.objects.get().pk, reason="a typing error", by=edith())
+
+    assert start_due_issues(OPENS + HOUR) == 0, "the slot is served"
+    assert start_due_issues(OPENS + 7 * DAY) == 1
+    assert sent() == ["rest", "rest"]
+
+
+def test_so_is_one_that_expired_for_everybody(site: Article) -> None:
+    under_way(repeats=False)
+    sweep(CLOSES + 2 * DAY)
+
+    assert start_due_issues(OPENS + 7 * DAY) == 1
+
+
+@pytest.mark.parametrize("fate", [Delivery.State.ACCEPTED, Delivery.State.UNCERTAIN])
+def test_one_that_may_have_reached_somebody_is_not(
+    site: Article, fate: Delivery.State
+) -> None:
+    approved_tip()
+    weekly(repeats=False)
+    subscriber("rosa"), subscriber("ruth")
+    start_due_issues(OPENS)
+    first = Delivery.objects.earliest("pk").pk
+    Delivery.objects.filter(pk=first).update(state=fate, reason="x", finished_at=OPENS)
+    cancel(Batch.objects.get().pk, reason="a typing error", by=edith())
+
+    assert start_due_issues(OPENS + 7 * DAY) == 0
+
+
+def test_what_turns_out_to_have_reached_nobody_returns(site: Article) -> None:
+    under_way(repeats=False)
+    Delivery.objects.update(
+        state=Delivery.State.UNCERTAIN, reason="x", finished_at=OPENS
+    )
+    finish_batches()
+
+    settle_as_not_arrived(Delivery.objects.all(), by=edith())
+
+    assert start_due_issues(OPENS + 7 * DAY) == 1
+
+
+def test_an_issue_that_reached_nobody_is_not_the_months_first(site: Article) -> None:
+    approved_tip()
+    weekly()
+    rosa = subscriber("rosa")
+    Subscriber.objects.update(frequency=Subscriber.Frequency.MONTHLY)
+    start_due_issues(OPENS)
+    cancel(Batch.objects.get().pk, reason="a typing error", by=edith())
+
+    assert start_due_issues(OPENS + 7 * DAY) == 1
+    assert Delivery.objects.filter(recipient=rosa.recipient, state="queued").exists()
 
 
 # --- What a new subscriber is promised ------------------------------------------------
