@@ -6,20 +6,20 @@ than 998 octets (RFC 5321 section 4.5.3.1.6), so both travel as 8bit, untouched.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
 from functools import lru_cache
 from hashlib import sha256
-from textwrap import wrap
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import css_inline
 from django.conf import settings
 
-from mail.links import token
+from mail.links import TOKEN_LENGTH, token
 from mail.providers import PROVIDERS
 
 TO = b"@@TO@@"
@@ -29,6 +29,16 @@ UNSUBSCRIBE = "@@UNSUBSCRIBE-TOKEN@@"
 PLACEHOLDERS = re.compile(
     b"(" + b"|".join([TO, DATE, MESSAGE_KEY, UNSUBSCRIBE.encode()]) + b")"
 )
+
+# What is filled in is no longer than this (an address: RFC 5321 section 4.5.3.1.3).
+FILLED_OCTETS = {
+    TO: 254,
+    DATE: 31,
+    MESSAGE_KEY: 32,
+    UNSUBSCRIBE.encode(): TOKEN_LENGTH,
+}
+WORDS = re.compile(r"[ \t]+|[^ \t]+")
+CHARACTERS = re.compile(PLACEHOLDERS.pattern.decode() + "|.", re.DOTALL)
 
 # Octets of one line; RFC 5321 allows 998 and the reader's eye about 78.
 LONGEST_LINE = 990
@@ -181,7 +191,33 @@ def _html_lines(html: str) -> list[str]:
 
 
 def _short(line: str) -> list[str]:
-    if len(line.encode()) <= LONGEST_LINE:
+    """The line in pieces that fit once they are filled; no placeholder is cut.
+
+    White space is the same wherever it breaks.
+    """
+    if _filled_octets(line) <= LONGEST_LINE:
         return [line]
-    # A character is at most 4 octets; white space is the same wherever it breaks.
-    return wrap(line, LONGEST_LINE // 4, break_long_words=True, break_on_hyphens=False)
+    pieces, octets = [""], 0
+    for atom in _atoms(line):
+        size = _filled_octets(atom)
+        if octets + size > LONGEST_LINE:
+            pieces.append("")
+            octets = 0
+        pieces[-1] += atom
+        octets += size
+    stripped = [piece.strip(" \t") for piece in pieces]
+    return [piece for piece in stripped if piece]
+
+
+def _atoms(line: str) -> Iterator[str]:
+    """Words and the space between them; too long a word is its characters."""
+    for word in WORDS.findall(line):
+        if _filled_octets(word) <= LONGEST_LINE:
+            yield word
+        else:
+            yield from (found[0] for found in CHARACTERS.finditer(word))
+
+
+def _filled_octets(text: str) -> int:
+    parts = PLACEHOLDERS.split(text.encode())
+    return sum(FILLED_OCTETS.get(part, len(part)) for part in parts)

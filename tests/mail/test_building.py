@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from uuid import UUID, uuid4
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
 from mail import TipMail, read_token
 from mail.building import UNSUBSCRIBE, BadHeader, Built, build_single, build_tip
+from mail.links import token as link_token
 
 HTML = f"""<html lang="en"><head><title>T</title><style>p {{ color: #123456 }}</style>
 </head><body><p>“Twitch” – {"long " * 400}</p><a href="{UNSUBSCRIBE}">Leave</a></body>
@@ -87,3 +90,25 @@ def test_a_single_mail_has_no_list_headers() -> None:
 
     assert message["List-Unsubscribe"] is None
     assert message["List-Id"] is None
+
+
+WORD = st.one_of(
+    st.sampled_from([UNSUBSCRIBE, " ", "&amp;", "https://x.example/"]),
+    st.integers(1, 1200).map("a".__mul__),
+    st.integers(1, 500).map("ä".__mul__),
+)
+
+
+@hypothesis.given(st.lists(WORD, max_size=40).map("".join))
+@hypothesis.example("a" * 959 + UNSUBSCRIBE)
+@hypothesis.example("a" * 240 + UNSUBSCRIBE + "a" * 900)
+def test_e1_no_line_is_too_long_once_it_is_filled(words: str) -> None:
+    html = f"<html><body><p>{words}</p></body></html>"
+    rosa = uuid4()
+
+    raw = filled(build_single("Rest", html, words), recipient_key=rosa)
+
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    token = link_token("unsubscribe", rosa).encode()
+    assert raw.count(token) == 2 * words.count(UNSUBSCRIBE)
+    assert b"@@" not in raw

@@ -59,7 +59,7 @@ TABLE = [
     *(row for step in ENVELOPE for row in _replies(step, "451 4.3.0 Try later")),
     *_replies(Step.MAIL, "550 5.7.1 Not you", pauses=True),
     *_replies(Step.RCPT, "550 5.1.1 Unknown", fate=State.REFUSED, suppresses=True),
-    *_replies(Step.DATA, "550 5.7.1 No", fate=State.REFUSED),
+    *_replies(Step.DATA, "550 5.6.0 No", fate=State.REFUSED),
     Row(Fault(Step.BODY), State.UNCERTAIN),
     *_replies(Step.DOT, "421 4.3.2 Busy", "451 4.3.0 Try later"),
     *_replies(Step.DOT, "550 5.6.0 Not this", fate=State.REFUSED),
