@@ -101,6 +101,8 @@ BROKE_OFF = {
     Fate.UNCERTAIN: "The message had left: it may have arrived all the same.",
     Fate.LATER: "The server broke off before it had the message.",
 }
+GARBLED = "That is no SMTP reply, so the test ends. Does something stand in between?"
+GARBLED_MESSAGE = f"That is no SMTP reply. {BROKE_OFF[Fate.UNCERTAIN]}"
 NO_ANSWER = "Nothing answers there. Is the port right, and does no firewall close it?"
 
 
@@ -146,6 +148,7 @@ def _hand_over(talk: Conversation, address: str, tip: TipMail | None) -> Iterato
     claim = _row(address, tip)
     letter = letter_for(claim, takes_8bit=talk.takes_8bit)
     if letter is None:
+        _settle(claim, Outcome(Fate.REFUSED, reason="it can't be made"))
         yield Step("message", "it can't be made", False, "The log says why.")
         return
     talk.replies.clear()
@@ -160,11 +163,16 @@ def _hand_over(talk: Conversation, address: str, tip: TipMail | None) -> Iterato
 def _spoken(replies: list[tuple[int, bytes]]) -> Iterator[Step]:
     """Each command's reply up to the first refusal."""
     for name, (code, reply) in zip(COMMANDS, replies, strict=False):
-        good = code < 400
-        again = "It may be tried again later." if code < 500 else "It is final."
-        yield Step(name, _text(code, reply), good, "" if good else again)
+        good = 200 <= code < 400
+        yield Step(name, _text(code, reply), good, "" if good else _again(name, code))
         if not good:
             return
+
+
+def _again(command: str, code: int) -> str:
+    if 400 <= code < 600:
+        return "It may be tried again later." if code < 500 else "It is final."
+    return GARBLED_MESSAGE if command == "message" else GARBLED
 
 
 def _row(address: str, tip: TipMail | None) -> Claim:
@@ -220,4 +228,5 @@ def _text(code: int, reply: bytes | str) -> str:
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
     # A reply of several lines stays on one, and a stranger's bytes move no cursor.
     printable = "".join(one if one.isprintable() else " " for one in text)
-    return " ".join(f"{code} {printable}".split())
+    said = f"{code} {printable}" if code > 0 else printable
+    return " ".join(said.split()) or "an empty line"

@@ -88,6 +88,17 @@ def test_a_test_is_never_tried_again_by_itself(db: None, mailbox: Mailbox) -> No
     assert mailbox.taken == []
 
 
+def test_a_test_that_cant_be_made_is_over_at_once(
+    db: None, mailbox: Mailbox, settings: Settings
+) -> None:
+    settings.CONSENT_KEY = None
+
+    printed, _ = run(ROSA)
+
+    assert steps(printed)[-1] == ("no", "message")
+    assert Delivery.objects.get().state == Delivery.State.REFUSED
+
+
 def test_a_refused_sender_is_shown_and_suppresses_nobody(
     db: None, mailbox: Mailbox
 ) -> None:
@@ -108,6 +119,8 @@ def test_a_refused_sender_is_shown_and_suppresses_nobody(
     ("fault", "step", "sentence"),
     [
         ({"mail": b"550 not you\r\n"}, "MAIL FROM", "It is final."),
+        ({"rcpt": b"rubbish\r\n"}, "RCPT TO", "That is no SMTP reply"),
+        ({"dot": b"\r\n"}, "message", "it may have arrived"),
         ({"rcpt": b"550 5.1.1 nobody\r\n"}, "RCPT TO", "It is final."),
         ({"data": b"451 busy\r\n"}, "DATA", "tried again later"),
         ({"dot": b"554 spam\r\n"}, "message", "It is final."),
