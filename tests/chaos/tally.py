@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from tests.chaos.journal import Entry, taken
 
-FAILED = ("refused", "dropped", "uncertain")
-
 
 @dataclass(frozen=True)
 class Tally:
@@ -24,19 +22,21 @@ def count(
     journal: Sequence[Entry],
     fates: Mapping[str, str],
     unsubscribed: Collection[str] = (),
+    failing: Collection[str] = (),
 ) -> Tally:
-    """Lost is whom the server took nothing for and no final state names.
+    """Lost is whom the server took nothing for, unless it was to be so.
 
     `fates` are the database's states by address. A state `accepted` proves nothing:
-    only the journal does.
+    only the journal does. Who is refused or dropped is lost, too, without having left
+    and without being one of the `failing` that the scenario struck.
     """
     accepted = taken(journal)
-    named = {address for address, fate in fates.items() if fate in FAILED}
-    known = {*unsubscribed, *accepted, *named}
+    uncertain = tuple(one for one, fate in fates.items() if fate == "uncertain")
+    known = {*unsubscribed, *failing, *accepted, *uncertain}
     return Tally(
         eligible=len(eligible),
         accepted=sum(1 for one in eligible if one in accepted),
         lost=tuple(sorted(set(eligible) - known)),
         twice=sum(times - 1 for times in accepted.values()),
-        uncertain=tuple(a for a, fate in fates.items() if fate == "uncertain"),
+        uncertain=uncertain,
     )

@@ -50,11 +50,17 @@ def send(port: int) -> None:
 
 
 def test_whom_the_server_took_nothing_for_is_lost() -> None:
-    fates = {"a": "accepted", "b": "accepted", "c": "queued", "d": "refused"}
+    fates = {"a": "accepted", "b": "accepted", "c": "queued", "d": "uncertain"}
 
     tally = count("abcd", [entry("a"), entry("b", accepted=False)], fates)
 
     assert (tally.eligible, tally.accepted, tally.lost) == (4, 1, ("b", "c"))
+
+
+def test_who_is_refused_is_lost_unless_it_was_to_be_so() -> None:
+    fates = {"a": "refused", "b": "refused", "c": "dropped"}
+
+    assert count("abc", [], fates, failing="b").lost == ("a", "c")
 
 
 def test_who_has_left_is_not_lost() -> None:

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerAway
 
-from mail import Batch, Delivery, Recipient, TipMail, start_batch
+from mail import Batch, Delivery, Recipient, TipMail, counts, start_batch
 from mail.building import UNSUBSCRIBE, envelope_sender
 from tests.chaos import journal
 from tests.chaos.faults import Fault, Plan
@@ -66,6 +66,11 @@ class Mailing:
             connection.close()
             return False
 
+    def is_closed(self) -> bool:
+        """The engine's own sum holds, too."""
+        batch = Batch.objects.get(pk=self.batch)
+        return batch.finished_at is not None and counts(batch).add_up
+
 
 class Trial:
     def __init__(self, site: Site, name: str, seed: int, *, short: bool) -> None:
@@ -81,6 +86,8 @@ class Trial:
         self.mailings: list[Mailing] = []
         # When each person's leaving was committed, in seconds since 1970.
         self.unsubscribed: dict[str, float] = {}
+        # Whom a batch is not to reach in the end, by its id.
+        self.failing: dict[int, set[str]] = {}
         self.folder = site.folder / name
         self.folder.mkdir()
 
@@ -212,22 +219,29 @@ class Trial:
 
     def counted(self, result: Result) -> Result:
         """`result` with what the journals say, now that all is over."""
-        counts = [self._counted(n, one) for n, one in enumerate(self.mailings, 1)]
+        tallies = [self._counted(n, one) for n, one in enumerate(self.mailings, 1)]
         return replace(
             result,
             kills=self.kills,
-            eligible=sum(one.eligible for one in counts),
-            accepted=sum(one.accepted for one in counts),
-            lost=sum(len(one.lost) for one in counts),
-            twice=sum(one.twice for one in counts),
-            uncertain=sum(len(one.uncertain) for one in counts),
+            eligible=sum(one.eligible for one in tallies),
+            accepted=sum(one.accepted for one in tallies),
+            lost=sum(len(one.lost) for one in tallies),
+            twice=sum(one.twice for one in tallies),
+            uncertain=sum(len(one.uncertain) for one in tallies),
             complaints=self.complaints,
         )
 
     def _counted(self, number: int, mailing: Mailing) -> Tally:
         tally = count(
-            mailing.eligible, mailing.entries(), mailing.fates(), self.unsubscribed
+            mailing.eligible,
+            mailing.entries(),
+            mailing.fates(),
+            self.unsubscribed,
+            self.failing.get(mailing.batch, ()),
         )
+        self.hint("mail.sweep")
+        closed = until(mailing.is_closed, 20)
+        self.expect(closed, f"batch {number} is open, or its sum does not hold")
         self.write(f"uncertain{number}", tally.uncertain)
         self.write(f"lost{number}", tally.lost)
         return tally

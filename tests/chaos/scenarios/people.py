@@ -47,6 +47,7 @@ def poisoned(trial: Trial) -> None:
             [poison, victim],
         )
     mailing = trial.mail(Plan())
+    trial.failing[mailing.batch] = {poison}
     trial.until_settled(mailing, 60)
     failed = {
         one: fate for one, fate in mailing.fates().items() if fate != State.ACCEPTED
