@@ -101,10 +101,10 @@ def proof(provider: str, body: bytes, *, at: float | None = None) -> dict[str, s
 
 
 def mailgun_signed(body: bytes) -> bytes:
-    signed = body.replace(b'"SIGNATURE"', b'"%s"')
     payload = json.loads(body)["signature"]
     message = f"{payload['timestamp']}{payload['token']}".encode()
-    return signed % hmac.new(b"a signing key", message, "sha256").hexdigest().encode()
+    signature = hmac.new(b"a signing key", message, "sha256").hexdigest()
+    return body.replace(b'"SIGNATURE"', f'"{signature}"'.encode())
 
 
 def notification(event: bytes, **changes: str) -> bytes:
