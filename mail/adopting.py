@@ -9,7 +9,10 @@ from django.utils import timezone
 from mail.closing import finish_batches
 from mail.environment import Finding, Place
 from mail.hosts import Host, remember, this_host
-from mail.models import Batch, Delivery, Environment
+from mail.models import Batch, BatchEvent, Delivery, Environment
+from mail.pausing import note
+
+CALLED_BACK = "called back when the database was adopted"
 
 
 class AdoptedMeanwhile(Exception):
@@ -97,13 +100,20 @@ def _place(recorded: Environment) -> Place:
 
 def _drop_waiting() -> int:
     waiting = Delivery.objects.waiting()
-    Batch.objects.filter(
+    open_ones = Batch.objects.filter(
         state__in=[Batch.State.RUNNING, Batch.State.PAUSED],
         pk__in=waiting.values("batch"),
-    ).update(state=Batch.State.CANCELLED, pause_reason="")
+    )
+    locked = open_ones.order_by("pk").select_for_update(no_key=True)
+    batches = list(locked.values_list("pk", flat=True))
+    for batch_id in batches:
+        note(batch_id, BatchEvent.Act.CANCELLED, by=None, about=CALLED_BACK)
+    Batch.objects.filter(pk__in=batches).update(
+        state=Batch.State.CANCELLED, pause_reason=""
+    )
     dropped = waiting.update(
         state=Delivery.State.DROPPED,
-        reason="called back when the database was adopted",
+        reason=CALLED_BACK,
         finished_at=timezone.now(),
         message=None,
     )

@@ -244,6 +244,7 @@ def test_a_dropped_batch_ends_when_its_hand_overs_have(db: None) -> None:
     batch.refresh_from_db()
     assert sorted(states().values()) == [State.DROPPED, State.HANDING_OVER]
     assert (batch.state, batch.finished_at) == (Batch.State.CANCELLED, None)
+    assert [event.act for event in batch.events.all()] == ["cancelled"]
     sweep(after_the_lease())
     batch.refresh_from_db()
     assert batch.finished_at is not None
