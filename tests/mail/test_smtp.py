@@ -68,6 +68,8 @@ class FaultyServer:
             return False
         body = b""
         while (line := wire.readline()) != b".\r\n":
+            if not line:
+                return False
             body += line[1:] if line.startswith(b".") else line
         reply = self.faults.get("dot", b"250 taken\r\n")
         if reply is None or reply.startswith(b"250"):
