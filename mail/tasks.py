@@ -31,6 +31,8 @@ def send_due() -> None:
 @shared_task(name="mail.sweep")
 def sweep() -> None:
     sweeping.sweep()
+    # What it freed need not wait for beat's next tick.
+    hints.wake(sending.SEND_DUE)
 
 
 @shared_task(name="mail.poll_bounces")

@@ -156,7 +156,8 @@ CELERY_BEAT_SCHEDULE = {
     "start due issues": _every("newsletter.start_due_issues", 5),
     "warn of shortages": _every("newsletter.warn_of_shortages", 600),
     "send what is due": _every("mail.send_due", 5),
-    "sweep": _every("mail.sweep", 60),
+    # What a crash left is to be on its way within a minute after its lease.
+    "sweep": _every("mail.sweep", 30),
 }
 
 # --- Mail ----------------------------------------------------------------------

@@ -6,7 +6,7 @@ from celery.signals import worker_ready
 from kombu.exceptions import OperationalError
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from mail import wake
+from mail import tasks, wake
 
 
 def test_hints_go_where_the_worker_listens() -> None:
@@ -52,5 +52,19 @@ def test_a_worker_that_starts_goes_on_at_once(
 
     with django_capture_on_commit_callbacks(execute=True):
         worker_ready.send(sender=Consumer())
+
+    assert sent == ["mail.send_due"]
+
+
+def test_what_the_sweep_frees_goes_on_at_once(
+    db: None,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(current_app, "send_task", lambda task, **_: sent.append(task))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        tasks.sweep()
 
     assert sent == ["mail.send_due"]

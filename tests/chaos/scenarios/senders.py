@@ -7,7 +7,7 @@ from tests.chaos.site import CONNECTIONS_EACH, READY_SECONDS, family, until
 from tests.chaos.trial import Trial
 from twitchsite.embedded.processes import Child
 
-# Beat's own for `mail.sweep`.
+# What a sweep and the rest may take after the last lease has ended.
 SWEEP_SECONDS = 60
 # What a supervisor waits before it kills.
 EXIT_SECONDS = 30
