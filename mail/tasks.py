@@ -32,7 +32,7 @@ def send_due() -> None:
 def sweep() -> None:
     sweeping.sweep()
     # What it freed need not wait for beat's next tick.
-    hints.wake(hints.SEND_DUE)
+    hints.wake(SEND_DUE)
 
 
 @shared_task(name="mail.poll_bounces")
