@@ -157,7 +157,11 @@ def _write_down(entries: list[_Entry]) -> list[int]:
     """Those that were wanted and could not begin."""
     now = timezone.now()
     accepted = [one for entry in entries for one in entry.accepted]
-    wanted = [one.id for entry in entries for one in entry.wanted]
+    # PostgreSQL changes a row once in a statement: that it was taken counts.
+    taken = {one.claim.id for one in accepted}
+    wanted = [
+        one.id for entry in entries for one in entry.wanted if one.id not in taken
+    ]
     with prepared_cursor() as cursor:
         cursor.execute(
             _EXCHANGE,

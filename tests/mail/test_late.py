@@ -83,6 +83,17 @@ def test_a_late_250_spares_the_resend_that_has_not_begun(
     assert claim() == []
 
 
+def test_a_late_250_in_the_same_statement_spares_the_resend_too(db: None) -> None:
+    _, mine = frozen()
+    resend(Delivery.objects.all(), by=staff("nadia"))
+    again = claim()
+
+    begun = Books().exchange([Handover(mine.claim, mine.fence, "250 OK")], again)
+
+    assert (len(again), begun) == (1, [])
+    assert states() == {"rosa": State.ACCEPTED}
+
+
 def test_a_claim_is_released_only_while_nobody_hands_over(db: None) -> None:
     person("rosa")
     tip_for_everybody()
