@@ -1,6 +1,7 @@
 """What crashes left is found here, and what is done with is closed."""
 
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db.models import QuerySet
@@ -21,11 +22,15 @@ def sweep(now: datetime | None = None) -> None:
     shown to a person. Nothing resends it by itself.
     """
     now = now or timezone.now()
-    ended = QueueEntry.objects.filter(claimed_until__lt=now)
+    # By their ids: in one statement PostgreSQL would join the whole queue for them.
+    claimed = QueueEntry.objects.filter(claimed_until__lt=now)
+    ended = list(claimed.values_list("pk", flat=True))
     # Nobody claims there any more what lost its claim on the way.
     cancelled = QueueEntry.objects.filter(batch__state=Batch.State.CANCELLED)
-    lost = _call_uncertain(ended, now) + _call_uncertain(cancelled, now)
-    ended.filter(delivery__state=State.QUEUED).update(claimed_until=None)
+    lost = _call_uncertain(ended, now) + _call_uncertain(cancelled.values("pk"), now)
+    claimed.filter(pk__in=ended, delivery__state=State.QUEUED).update(
+        claimed_until=None
+    )
     if lost:
         log.error("deliveries uncertain", count=lost)
     Delivery.objects.waiting().filter(
@@ -36,9 +41,9 @@ def sweep(now: datetime | None = None) -> None:
     finish_batches()
 
 
-def _call_uncertain(entries: QuerySet[QueueEntry], now: datetime) -> int:
+def _call_uncertain(ids: list[int] | QuerySet[Any, Any], now: datetime) -> int:
     return Delivery.objects.filter(
-        queue_entry__in=entries, state=State.HANDING_OVER, leased_until__lt=now
+        pk__in=ids, state=State.HANDING_OVER, leased_until__lt=now
     ).update(
         state=State.UNCERTAIN,
         reason="its worker vanished while handing over",
