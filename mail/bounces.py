@@ -214,14 +214,9 @@ def _resumed_at(batch: Batch) -> datetime | None:
     return resumed.values_list("occurred_at", flat=True).last()
 
 
-def weigh_refusals(batch_id: int | None) -> None:
-    """Pause a batch that is refused by many, or by all, for no mailbox's fault.
-
-    None is a single mail, of which nothing follows.
-    """
-    if batch_id is None:
-        return
-    batch = Batch.objects.get(pk=batch_id)
+def weigh_refusals(batch_id: int) -> None:
+    """Pause a batch that is refused by many, or by all, for no mailbox's fault."""
+    batch = Batch.objects.defer("message").get(pk=batch_id)
     sent = _since_resumed(batch)
     kinds = [
         kind_of("failed", status_in(reply))

@@ -11,7 +11,6 @@ import structlog
 from django.conf import settings
 
 from mail.books import Books, Handover
-from mail.bounces import weigh_refusals
 from mail.breaker import Breaker
 from mail.claiming import CLAIM_SIZE, Claim, by_index, claim, is_due, lease, release
 from mail.closing import finish_batches
@@ -22,6 +21,7 @@ from mail.outages import persistently
 from mail.queueing import SEND_DUE
 from mail.settling import settle
 from mail.smtp import Conversation, Fate, Letter
+from mail.weighing import Weighing
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +78,7 @@ class Courier:
 
     def __init__(self) -> None:
         self._conversation: Conversation | None = None
+        self._weighing = Weighing()
         self.claim_size = settings.HANDOVER_WINDOW
 
     def __enter__(self) -> "Courier":
@@ -85,6 +86,8 @@ class Courier:
 
     def __exit__(self, *error: object) -> None:
         self._hang_up()
+        if error == (None, None, None):
+            persistently(self._weighing.finish)
 
     def connect(self) -> Conversation | None:
         """None: the server is away. Nothing is claimed while that is so."""
@@ -150,7 +153,7 @@ class Courier:
         for one, outcome in others:
             persistently(partial(settle, one, outcome))
             if outcome.fate is Fate.REFUSED and not outcome.no_such_mailbox:
-                persistently(partial(weigh_refusals, one.claim.batch_id))
+                persistently(partial(self._weighing.note, one.claim.batch_id))
         if any(not outcome.reusable for outcome in said):
             self._hang_up()
 
