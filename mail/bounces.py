@@ -154,14 +154,22 @@ def _note(delivery: Delivery, bounce: Bounce, status: str) -> bool:
 
 
 def complaint_share(batch: Batch) -> Share:
-    """How many of those who got this batch complained about it."""
-    return _share(Delivery.objects.filter(batch=batch))
+    """How many of those who got this batch complained about it.
+
+    After a person let it go on what left since then counts: the rest was looked into.
+    """
+    return _share(_since_resumed(batch))
 
 
-def complaint_share_of_week() -> Share:
-    """The same for all batches of the last seven days together."""
+def complaint_share_of_week(batch: Batch | None = None) -> Share:
+    """The same for all batches of the last seven days together.
+
+    With `batch` since a person let that one go on in spite of it.
+    """
     begun = timezone.now() - COUNTED_FOR
-    return _share(Delivery.objects.filter(batch__created_at__gt=begun))
+    sent = Delivery.objects.filter(batch__created_at__gt=begun)
+    resumed_at = _resumed_at(batch) if batch else None
+    return _share(sent.filter(finished_at__gt=resumed_at) if resumed_at else sent)
 
 
 def _share(deliveries: QuerySet[Delivery]) -> Share:
@@ -173,8 +181,10 @@ def _share(deliveries: QuerySet[Delivery]) -> Share:
 
 
 def _weigh_complaints(batch: Batch) -> None:
-    sent = _since_resumed(batch)
-    shares = {"this batch": _share(sent), "7 days": _share_of_week(batch)}
+    shares = {
+        "this batch": complaint_share(batch),
+        "7 days": complaint_share_of_week(batch),
+    }
     for of_what, share in shares.items():
         if share.alarms():
             log.error(
@@ -199,14 +209,6 @@ def _since_resumed(batch: Batch) -> QuerySet[Delivery]:
     sent = Delivery.objects.filter(batch=batch)
     resumed_at = _resumed_at(batch)
     return sent.filter(finished_at__gt=resumed_at) if resumed_at else sent
-
-
-def _share_of_week(batch: Batch) -> Share:
-    """The same of all batches, since a person let this one go on in spite of it."""
-    begun = timezone.now() - COUNTED_FOR
-    sent = Delivery.objects.filter(batch__created_at__gt=begun)
-    resumed_at = _resumed_at(batch)
-    return _share(sent.filter(finished_at__gt=resumed_at) if resumed_at else sent)
 
 
 def _resumed_at(batch: Batch) -> datetime | None:
