@@ -353,14 +353,14 @@ class Delivery(models.Model):
             ),
             pgtrigger.Trigger(
                 name="queue_no_more",
+                level=pgtrigger.Statement,
                 when=pgtrigger.After,
                 operation=pgtrigger.Update,
-                condition=pgtrigger.Q(
-                    old__state__in=["queued", "handing_over"],
-                    new__state__in=["accepted", "refused", "dropped", "uncertain"],
-                ),
+                referencing=pgtrigger.Referencing(new="changed"),  # type: ignore[no-untyped-call]
                 func="""
-                    DELETE FROM mail_queueentry WHERE delivery_id = NEW.id;
+                    DELETE FROM mail_queueentry AS entry USING changed
+                    WHERE entry.delivery_id = changed.id AND changed.state
+                        IN ('accepted', 'refused', 'dropped', 'uncertain');
                     RETURN NULL;
                 """,
             ),
