@@ -65,9 +65,13 @@ def site_rate(messages: int, window: int) -> float:
 
 def _sender(window: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.sender", str(CONNECTIONS)],
+        [sys.executable, "-m", "bench.sender"],
         cwd=ROOT,
-        env={**os.environ, "HANDOVER_WINDOW": str(window)},
+        env={
+            **os.environ,
+            "HANDOVER_WINDOW": str(window),
+            "MAIL_CONNECTIONS": str(CONNECTIONS),
+        },
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

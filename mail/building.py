@@ -84,6 +84,8 @@ class Built:
 
     def __init__(self, message: bytes) -> None:
         self._parts = PLACEHOLDERS.split(message)
+        # What is filled in has no line breaks, and none of it begins with a dot.
+        self.may_have_dots = message.startswith(b".") or b"\r\n." in message
 
     def fill(
         self, *, to: str, key: UUID, recipient_key: UUID, dated_at: datetime

@@ -22,18 +22,20 @@ SEVEN_BIT = email.policy.SMTP.clone(cte_type="7bit", refold_source="none")
 def letter_for(one: Claim, *, takes_8bit: bool) -> Letter | None:
     """None when it can't be made: that delivery is refused, the others go on."""
     # A database that fails is nobody's poison: that error rises.
-    built = None if one.batch_id is None else _batch(one.batch_id)
+    batch = None if one.batch_id is None else _batch(one.batch_id)
     try:
-        message = _filled(one, built or _single(one))
+        built = batch or _single(one)
+        message, may_have_dots = _filled(one, built), built.may_have_dots
         if not takes_8bit and not message.isascii():
             parsed = email.message_from_bytes(message, policy=SEVEN_BIT)
-            message = parsed.as_bytes()
+            message, may_have_dots = parsed.as_bytes(), True
     except Exception as error:
         # The error is kept whole in the log and by name in the row.
         log.exception("message could not be made", delivery=one.id)
         refuse_unmade(one, error)
         return None
-    return Letter(building.envelope_sender(one.key), one.address, message)
+    sender = building.envelope_sender(one.key)
+    return Letter(sender, one.address, message, may_have_dots)
 
 
 def _filled(one: Claim, built: building.Built) -> bytes:

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from mail.reports import BLAMES_SENDER, Kind, kind_of, status_in
+from mail.wire import Reply, Steps, TooSlow, Wire
 
+GOODBYE_SECONDS = 5.0
 NO_LOGIN = (530, 534, 535, 538)
 
 
@@ -42,13 +44,14 @@ class Outcome:
     reusable: bool = True
 
 
-@dataclass(frozen=True)
-class Letter:
+class Letter(NamedTuple):
     """One message on its way: a recipient each (RFC 5321 section 3.3)."""
 
     sender: str
     recipient: str
     message: bytes
+    # False spares looking for dots to double (section 4.5.2): no line begins with one.
+    may_have_dots: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,17 +63,11 @@ class Encryption:
     certificate: dict[str, Any]
 
 
-class TooSlow(TimeoutError):
-    """The message's deadline passed, however often the server sent a byte."""
-
-
 class _Server(smtplib.SMTP):
-    """smtplib with a deadline over all reads and writes of one message."""
+    """smtplib with a deadline over all reads and writes, for the greetings."""
 
     def __init__(self, host: str, port: int, *, timeout: float, **options: Any) -> None:
         self.start_clock(timeout)
-        # The newest replies, the last one last.
-        self.replies: deque[tuple[int, bytes]] = deque(maxlen=12)
         try:
             super().__init__(host, port, timeout=timeout, **options)
         except BaseException:
@@ -95,9 +92,14 @@ class _Server(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         if self.sock and self.file is None:
             self.file = _Replies(self.sock, self.remaining)
-        reply = super().getreply()
-        self.replies.append(reply)
-        return reply
+        return super().getreply()
+
+    def wire(self) -> Wire:
+        """What goes on where the greetings ended."""
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("it hung up")
+        unread = self.file.unread if isinstance(self.file, _Replies) else b""
+        return Wire(self.sock, unread=unread)
 
 
 class _Replies:
@@ -109,18 +111,18 @@ class _Replies:
     def __init__(self, sock: socket.socket, remaining: Callable[[], float]) -> None:
         self._sock = sock
         self._remaining = remaining
-        self._unread = b""
+        self.unread = b""
 
     def readline(self, limit: int) -> bytes:
         """The next line, or what there is of it at its `limit` or the end."""
-        while b"\n" not in self._unread and len(self._unread) < limit:
+        while b"\n" not in self.unread and len(self.unread) < limit:
             self._sock.settimeout(self._remaining())
             octets = self._sock.recv(4096)
             if not octets:
                 break
-            self._unread += octets
-        end = self._unread.find(b"\n") + 1 or len(self._unread)
-        line, self._unread = self._unread[: min(end, limit)], self._unread[end:]
+            self.unread += octets
+        end = self.unread.find(b"\n") + 1 or len(self.unread)
+        line, self.unread = self.unread[: min(end, limit)], self.unread[end:]
         return line
 
     def close(self) -> None:
@@ -141,7 +143,9 @@ class Conversation:
     def __init__(self, server: dict[str, Any], *, deadline_seconds: float) -> None:
         self._settings = server
         self._deadline_seconds = deadline_seconds
-        self._is_broken = False
+        self._may_not_quit = False
+        # The newest replies, the last one last.
+        self.replies: deque[Reply] = deque(maxlen=12)
         self.encryption: Encryption | None = None
 
     def __enter__(self) -> Self:
@@ -151,6 +155,9 @@ class Conversation:
         except BaseException:
             self._server.close()
             raise
+        self._wire = self._server.wire()
+        self._is_pipelined = bool(self._server.has_extn("pipelining"))
+        self._takes_size = bool(self._server.has_extn("size"))
         return self
 
     def __exit__(
@@ -159,12 +166,12 @@ class Conversation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._is_broken:
+        if self._may_not_quit:
             # QUIT might be taken for a line of the body.
             self._server.close()
             return
         try:
-            self._start_clock()
+            self._server.start_clock(min(self._deadline_seconds, GOODBYE_SECONDS))
             self._server.quit()
         except (smtplib.SMTPException, OSError):
             # Every message's fate is known; a rude goodbye changes none.
@@ -178,7 +185,7 @@ class Conversation:
         return kind(self._settings["host"], self._settings["port"], **options)
 
     def _greet(self) -> None:
-        self._start_clock()
+        self._server.start_clock(self._deadline_seconds)
         self._server.ehlo_or_helo_if_needed()
         if self._settings["tls"] == "starttls":
             # Raises when the server does not offer it: no mail leaves in the clear.
@@ -188,13 +195,10 @@ class Conversation:
         if self._settings["username"]:
             self._server.login(self._settings["username"], self._settings["password"])
 
-    def _start_clock(self) -> None:
-        self._server.start_clock(self._deadline_seconds)
-
     @property
-    def replies(self) -> deque[tuple[int, bytes]]:
-        """The server's newest replies, the last one last; may be cleared."""
-        return self._server.replies
+    def wire(self) -> Wire:
+        """What `handing_over` waits for."""
+        return self._wire
 
     @property
     def extensions(self) -> dict[str, str]:
@@ -213,7 +217,19 @@ class Conversation:
     def hand_over_all(
         self, letters: Sequence[Letter], *, begin_before: float = math.inf
     ) -> Iterator[Outcome]:
+        """As `handing_over`, and waits for the server by itself."""
+        for outcome in self.handing_over(letters, begin_before=begin_before):
+            if outcome is None:
+                self._wire.wait()
+            else:
+                yield outcome
+
+    def handing_over(
+        self, letters: Sequence[Letter], *, begin_before: float = math.inf
+    ) -> Iterator[Outcome | None]:
         """An Outcome for each letter, in order; never raises for what the server does.
+
+        None between them: go on when `wire` is ready, or its deadline has passed.
 
         Where the server offers PIPELINING (RFC 2920) the next letter's envelope
         travels with the body before it: one round trip a message. A body never leaves
@@ -222,12 +238,15 @@ class Conversation:
         (seconds of time.monotonic) or later, as from a process that was stopped.
         """
         self._begin_before = begin_before
-        pipelined = bool(self._server.has_extn("pipelining"))
+        # Until every letter has its outcome, QUIT might be taken for a line of a body.
+        self._may_not_quit = True
         is_announced = False
         for position, letter in enumerate(letters):
-            following = letters[position + 1 : position + 2] if pipelined else []
-            outcome, is_announced = self._one(letter, is_announced, following)
-            self._is_broken = not outcome.reusable
+            following = letters[position + 1 : position + 2]
+            ahead = following if self._is_pipelined else []
+            outcome, is_announced = yield from self._one(letter, is_announced, ahead)
+            if not following:
+                self._may_not_quit = not outcome.reusable
             yield outcome
             if not outcome.reusable:
                 rest = len(letters) - position - 1
@@ -237,14 +256,14 @@ class Conversation:
 
     def _one(
         self, letter: Letter, is_announced: bool, following: Sequence[Letter]
-    ) -> tuple[Outcome, bool]:
+    ) -> Steps[tuple[Outcome, bool]]:
         """The letter's outcome, and whether the following envelope is on its way."""
-        self._start_clock()
+        self._wire.start_clock(self._deadline_seconds)
         try:
             if not is_announced:
-                refusal = self._announce(letter)
+                refusal = yield from self._announce(letter)
             else:
-                refusal = self._envelope_replies()
+                refusal = yield from self._envelope_replies()
         except (smtplib.SMTPException, OSError) as error:
             outcome = Outcome(Fate.LATER, reason=_name(error), reusable=False)
             return outcome, False
@@ -253,25 +272,33 @@ class Conversation:
         if time.monotonic() >= self._begin_before:
             return Outcome(Fate.LATER, reason="its lease ended", reusable=False), False
         ahead = b"".join(self._envelope_lines(one) for one in following)
-        return self._body(letter.message, ahead), bool(following)
+        outcome = yield from self._body(letter, ahead)
+        return outcome, bool(following)
 
-    def _announce(self, letter: Letter) -> Outcome | None:
+    def _announce(self, letter: Letter) -> Steps[Outcome | None]:
         """Send the envelope; None when the server waits for the body."""
-        if self._server.has_extn("pipelining"):
-            self._server.send(self._envelope_lines(letter))
-            return self._envelope_replies()
-        code, reply = self._server.docmd(self._mail_line(letter))
+        if self._is_pipelined:
+            yield from self._wire.write(self._envelope_lines(letter))
+            return (yield from self._envelope_replies())
+        code, reply = yield from self._command(self._mail_line(letter))
         if not _succeeds(code):
-            return self._reset(_sender_fate(code, reply), code, reply)
-        code, reply = self._server.docmd(f"RCPT TO:<{letter.recipient}>")
+            return (yield from self._reset(_sender_fate(code, reply), code, reply))
+        code, reply = yield from self._command(f"RCPT TO:<{letter.recipient}>")
         if not _succeeds(code):
-            return self._reset(_fate(code, reply), code, reply)
-        code, reply = self._server.docmd("DATA")
-        return (
-            None
-            if _waits_for_a_body(code)
-            else self._reset(_fate(code, reply), code, reply)
-        )
+            return (yield from self._reset(_fate(code, reply), code, reply))
+        code, reply = yield from self._command("DATA")
+        if not _waits_for_a_body(code):
+            return (yield from self._reset(_fate(code, reply), code, reply))
+        return None
+
+    def _command(self, line: str) -> Steps[Reply]:
+        yield from self._wire.write(f"{line}\r\n".encode("ascii"))
+        return (yield from self._reply())
+
+    def _reply(self) -> Steps[Reply]:
+        reply = yield from self._wire.reply()
+        self.replies.append(reply)
+        return reply
 
     def _envelope_lines(self, letter: Letter) -> bytes:
         """One group of commands; DATA is its last, as RFC 2920 section 3.1 wants."""
@@ -280,11 +307,11 @@ class Conversation:
 
     def _mail_line(self, letter: Letter) -> str:
         options = " BODY=8BITMIME" if self.takes_8bit else ""
-        if self._server.has_extn("size"):
+        if self._takes_size:
             options += f" SIZE={len(letter.message)}"
         return f"MAIL FROM:<{letter.sender}>{options}"
 
-    def _envelope_replies(self) -> Outcome | None:
+    def _envelope_replies(self) -> Steps[Outcome | None]:
         """The group's three replies; the first refusal is the letter's outcome."""
         first: tuple[Fate, int, bytes] | None = None
         for fate_of, is_good in (
@@ -292,27 +319,30 @@ class Conversation:
             (_fate, _succeeds),
             (_fate, _waits_for_a_body),
         ):
-            code, reply = self._server.getreply()
+            code, reply = yield from self._reply()
             if not is_good(code) and first is None:
                 first = (fate_of(code, reply), code, reply)
             if _ends(code):
-                self._server.close()
                 break
         if first is None:
             return None
         if _waits_for_a_body(code):
             # It waits for a body although nobody is to get one (RFC 2920 section 3.1).
-            self._server.send(b".\r\n")
-            self._server.getreply()
-        return self._reset(*first, needs_reset=not _waits_for_a_body(code))
+            yield from self._wire.write(b".\r\n")
+            yield from self._reply()
+        # Where the connection ends anyway there is nothing to reset.
+        needs_reset = not _waits_for_a_body(code) and not _ends(code)
+        return (yield from self._reset(*first, needs_reset=needs_reset))
 
-    def _body(self, message: bytes, ahead: bytes) -> Outcome:
+    def _body(self, letter: Letter, ahead: bytes) -> Steps[Outcome]:
         """The body, its final dot, and in the same write what may travel `ahead`."""
         try:
-            quoted = _quoted(message)
+            quoted = letter.message
+            if letter.may_have_dots:
+                quoted = _quoted(quoted)
             ending = b".\r\n" if quoted.endswith(b"\r\n") else b"\r\n.\r\n"
-            self._server.send(quoted + ending + ahead)
-            code, reply = self._server.getreply()
+            yield from self._wire.write(b"".join((quoted, ending, ahead)))
+            code, reply = yield from self._reply()
         except (smtplib.SMTPException, OSError) as error:
             return Outcome(Fate.UNCERTAIN, reason=_name(error), reusable=False)
         if _succeeds(code):
@@ -322,15 +352,17 @@ class Conversation:
             said = _text(code, reply)
             return Outcome(Fate.UNCERTAIN, said, _reason(code), reusable=False)
         # The final dot ended the transaction whatever the answer: nothing to reset.
-        return self._reset(_fate(code, reply), code, reply, needs_reset=False)
+        fate = _fate(code, reply)
+        return (yield from self._reset(fate, code, reply, needs_reset=False))
 
     def _reset(
         self, fate: Fate, code: int, reply: bytes, *, needs_reset: bool = True
-    ) -> Outcome:
+    ) -> Steps[Outcome]:
         reusable = _refuses(code) and not _ends(code)
         if reusable and needs_reset:
             try:
-                reusable = _succeeds(self._server.rset()[0])
+                said, _ = yield from self._command("RSET")
+                reusable = _succeeds(said)
             except (smtplib.SMTPException, OSError):
                 reusable = False
         gone = fate is Fate.REFUSED and _names_no_mailbox(reply)

@@ -2,7 +2,7 @@ import time
 
 from mail.bounces import weigh_refusals
 
-# Of a courier's time, what it may spend on counting refusals.
+# Of a sender's time, what it may spend on counting refusals.
 SHARE = 0.02
 # So long every refusal is weighed at once.
 QUICK_SECONDS = 0.05
@@ -12,8 +12,8 @@ class Weighing:
     """Weighs a batch's refusals at once, or of a large one now and then.
 
     Each time all of the batch is counted. With half a million accepted that takes half
-    a second, and a mail server may refuse thousands of full mailboxes. One a courier;
-    `finish` makes up for what was left out.
+    a second, and a mail server may refuse thousands of full mailboxes. `finish` makes
+    up for what was left out.
     """
 
     def __init__(self) -> None:
@@ -28,6 +28,11 @@ class Weighing:
             self._weigh(batch_id)
         else:
             self._left_out.add(batch_id)
+
+    def catch_up(self) -> None:
+        """With what was left out and has waited long enough."""
+        for batch_id in list(self._left_out):
+            self.note(batch_id)
 
     def finish(self) -> None:
         for batch_id in list(self._left_out):

@@ -4,6 +4,7 @@ Each process of pytest-xdist has a database and a Valkey index of its own; every
 that commits gets a fresh copy of the migrated template.
 """
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
@@ -188,15 +189,42 @@ class Mailbox(Keeper):
         super().__init__(folder)
         self.folder = folder
         self.rcpt_replies: dict[str, str] = {}
+        # How long it thinks about an address.
+        self.rcpt_seconds: dict[str, float] = {}
+        # What it says to one connection after the other, and how long it takes.
+        self.ehlo_replies: list[str] = []
+        self.ehlo_seconds: list[float] = []
         self.mail_reply = ""
         # How often MAIL came, whatever the answer.
         self.asked = 0
+        self.connected: list[SMTP] = []
+
+    def hang_up(self) -> None:
+        """On everybody who is connected."""
+        for one in self.connected:
+            assert one.transport is not None
+            one.loop.call_soon_threadsafe(one.transport.close)
 
     @property
     def taken(self) -> list[str]:
         """Whose mail it took, in order."""
         kept = messages(self.folder)
         return [address for one in kept for address in one.envelope["to"]]
+
+    async def handle_EHLO(
+        self,
+        server: SMTP,
+        session: Any,
+        envelope: Any,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        session.host_name = hostname
+        self.connected.append(server)
+        if self.ehlo_seconds:
+            await asyncio.sleep(self.ehlo_seconds.pop(0))
+        refusal = self.ehlo_replies.pop(0) if self.ehlo_replies else ""
+        return [refusal] if refusal else responses
 
     async def handle_MAIL(
         self, server: SMTP, session: Any, envelope: Any, sender: str, options: list[str]
@@ -214,6 +242,7 @@ class Mailbox(Keeper):
         options: list[str],
     ) -> str:
         envelope.rcpt_tos.append(address)
+        await asyncio.sleep(self.rcpt_seconds.get(address, 0))
         return self.rcpt_replies.get(address, "250 OK")
 
 

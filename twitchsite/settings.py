@@ -166,6 +166,8 @@ MAIL_SERVER = env.parsed(
     "EMAIL_URL", smtp, remedy="Write smtp+tls://user:password@host:587."
 )
 MAIL_DEADLINE_SECONDS = env.number("MAIL_DEADLINE_SECONDS", 60, at_least=1)
+# Connections to the mail server of each process that sends.
+MAIL_CONNECTIONS = env.number("MAIL_CONNECTIONS", 8, at_least=1)
 # How many messages a connection may have in doubt at once after a crash.
 HANDOVER_WINDOW = env.number("HANDOVER_WINDOW", 1, at_least=1)
 # Messages a minute, of each batch; 0 is as fast as the server takes them.

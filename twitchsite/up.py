@@ -39,7 +39,6 @@ WEB_THREADS = 4
 # handful of open browsers would lock everybody else out.
 WEB_CONNECTIONS = 512
 WORKER_THREADS = 4
-SENDER_THREADS = 8
 PYTHON = (sys.executable, "-m")
 WEB = (
     *(*PYTHON, "granian", "--interface", "wsgi", "twitchsite.wsgi:application"),
@@ -59,11 +58,9 @@ def _worker(name: str, queue: str, threads: int) -> tuple[str, ...]:
 
 
 WORKER = _worker("worker", "celery", WORKER_THREADS)
-# Sending has processes of its own: a million tips must not hold up a sign-up. Each
-# thread is a connection to the mail server.
-SENDERS = {
-    name: _worker(name, "sending", SENDER_THREADS) for name in ("sender1", "sender2")
-}
+# Sending has processes of its own: a million tips must not hold up a sign-up. One
+# thread looks after all connections of a process.
+SENDERS = {name: _worker(name, "sending", 1) for name in ("sender1", "sender2")}
 BEAT = (*CELERY, "beat", "--pidfile", "", "--loglevel", "warning")
 
 

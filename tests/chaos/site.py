@@ -78,8 +78,7 @@ class Site:
     def open(self) -> None:
         """Start worker, senders and beat, by the commands of `up`."""
         for name, command in SENDERS.items():
-            fewer = ("--concurrency", str(CONNECTIONS_EACH))
-            self.senders.append(self.child(name, (*command, *fewer)))
+            self.senders.append(self.child(name, command))
         self._staff = [self.child("worker", WORKER), *self.senders, self.beat("beat")]
         self._watch = Watch(self._staff, _note)
         self.go_on()
@@ -202,7 +201,8 @@ def _settings(
         "EMAIL_URL": f"smtp://127.0.0.1:{mail_port}",
         "MAIL_FROM": "twitchsite <tips@health.example>",
         "MAIL_DEADLINE_SECONDS": str(DEADLINE_SECONDS),
-        "HANDOVER_WINDOW": "1",
+        "HANDOVER_WINDOW": os.environ.get("HANDOVER_WINDOW", "1"),
+        "MAIL_CONNECTIONS": str(CONNECTIONS_EACH),
         "CONTACT_EMAIL": "hello@health.example",
         "POSTAL_ADDRESS": "1 Chaos Street",
         "LOG_LEVEL": "WARNING",

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, OperationalError, connections, transaction
 from django.utils import timezone
+from pytest_django import Settings
 
 from mail import Batch, Delivery, Recipient, enqueue, start_batch
 from mail.batches import resume
@@ -440,8 +441,9 @@ def test_what_left_before_a_resume_pauses_nothing_again(db: None) -> None:
 
 @pytest.mark.parametrize("reply", ["554 5.7.1 Relay access denied", "550 no relay"])
 def test_a_server_that_refuses_everybody_pauses_the_batch(
-    db: None, mailbox: Mailbox, reply: str
+    db: None, mailbox: Mailbox, settings: Settings, reply: str
 ) -> None:
+    settings.MAIL_CONNECTIONS = 1
     people = [person(f"p{number}") for number in range(20)]
     mailbox.rcpt_replies = {one.address: reply for one in people}
     batch = tip_for_everybody()

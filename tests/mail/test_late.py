@@ -11,15 +11,15 @@ from pytest_django import Settings
 from mail import Batch, Delivery
 from mail.adopting import adopt
 from mail.batches import cancel, resume
-from mail.books import Books, Handover
+from mail.books import Handover, exchange
 from mail.claiming import claim, lease, release
 from mail.closing import finish_batches
+from mail.couriers import Couriers
 from mail.environment import look
 from mail.hosts import this_host
 from mail.models import QueueEntry
 from mail.outages import persistently
 from mail.pausing import pause
-from mail.sending import Courier
 from mail.settling import settle
 from mail.smtp import Fate, Outcome
 from mail.sweeping import sweep
@@ -40,7 +40,7 @@ def frozen() -> tuple[Batch, Handover]:
     """A tip whose sender froze while it handed over; the sweep closed the batch."""
     person("rosa")
     batch = tip_for_everybody()
-    (mine,) = Books().exchange([], claim())
+    (mine,) = exchange([], claim())
     sweep(after_the_lease())
     batch.refresh_from_db()
     assert (batch.state, states()) == (Batch.State.FINISHED, {"rosa": State.UNCERTAIN})
@@ -55,8 +55,8 @@ def test_a_late_later_lets_a_finished_batch_go_on(db: None, mailbox: Mailbox) ->
     batch.refresh_from_db()
     assert (batch.state, batch.finished_at) == (Batch.State.RUNNING, None)
     Delivery.objects.update(due_at=timezone.now())
-    with Courier() as courier:
-        courier.deliver(claim())
+    with Couriers() as couriers:
+        couriers.deliver(claim())
     assert mailbox.taken == ["rosa@example.com"]
 
 
@@ -77,7 +77,7 @@ def test_a_late_250_spares_the_resend_that_has_not_begun(
     _, mine = frozen()
     resend(Delivery.objects.all(), by=staff("nadia"))
 
-    Books().exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
+    exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
 
     assert states() == {"rosa": State.ACCEPTED}
     assert claim() == []
@@ -88,7 +88,7 @@ def test_a_late_250_in_the_same_statement_spares_the_resend_too(db: None) -> Non
     resend(Delivery.objects.all(), by=staff("nadia"))
     again = claim()
 
-    begun = Books().exchange([Handover(mine.claim, mine.fence, "250 OK")], again)
+    begun = exchange([Handover(mine.claim, mine.fence, "250 OK")], again)
 
     assert (len(again), begun) == (1, [])
     assert states() == {"rosa": State.ACCEPTED}
@@ -98,7 +98,7 @@ def test_a_claim_is_released_only_while_nobody_hands_over(db: None) -> None:
     person("rosa")
     tip_for_everybody()
     claims = claim()
-    Books().exchange([], claims)
+    exchange([], claims)
 
     release([one.id for one in claims])
 
@@ -108,7 +108,7 @@ def test_a_claim_is_released_only_while_nobody_hands_over(db: None) -> None:
 def test_a_cancelled_batch_ends_even_if_a_claim_was_lost(db: None) -> None:
     person("rosa")
     batch = tip_for_everybody()
-    Books().exchange([], claim())
+    exchange([], claim())
     QueueEntry.objects.update(claimed_until=None)
     cancel(batch.pk, reason="a test", by=staff("nadia"))
 
@@ -172,13 +172,14 @@ def test_a_resumed_batch_keeps_its_pace(db: None, settings: Settings) -> None:
 
 
 def test_what_was_taken_is_noted_whatever_fails_next(
-    db: None, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+    db: None, mailbox: Mailbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings.MAIL_CONNECTIONS = 1
     person("rosa")
     person("ruth")
     tip_for_everybody()
     claims = claim()
-    from mail.sending import _next_letters as really
+    from mail.couriers import _next_letters as really
 
     made: list[int] = []
 
@@ -188,10 +189,10 @@ def test_what_was_taken_is_noted_whatever_fails_next(
         made.append(1)
         return really(*args)
 
-    monkeypatch.setattr("mail.sending._next_letters", letters)
+    monkeypatch.setattr("mail.couriers._next_letters", letters)
 
-    with pytest.raises(OperationalError), Courier() as courier:
-        courier.deliver(claims)
+    with pytest.raises(OperationalError), Couriers() as couriers:
+        couriers.deliver(claims)
 
     assert sorted(states().values()) == [State.ACCEPTED, State.QUEUED]
 
@@ -207,8 +208,8 @@ def test_a_database_that_fails_refuses_nobody(
 
     monkeypatch.setattr("mail.letters._batch", fail)
 
-    with pytest.raises(OperationalError), Courier() as courier:
-        courier.deliver(claim())
+    with pytest.raises(OperationalError), Couriers() as couriers:
+        couriers.deliver(claim())
 
     assert states() == {"rosa": State.QUEUED}
 
@@ -248,7 +249,7 @@ def test_a_dropped_batch_ends_when_its_hand_overs_have(db: None) -> None:
     person("rosa")
     person("ruth")
     batch = tip_for_everybody()
-    Books().exchange([], claim(1))
+    exchange([], claim(1))
 
     adopt(look(this_host()), drop=True)
 

@@ -1,19 +1,18 @@
 """The queue beside the deliveries, and the books that couriers share."""
 
-from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 
 import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
 from mail import Delivery, Recipient
-from mail.books import Books, Handover
+from mail.books import Handover, exchange
 from mail.breaker import FAILURES, Breaker
-from mail.claiming import Claim, claim, is_due, lease, release
+from mail.claiming import claim, is_due, lease, release
+from mail.couriers import Couriers
 from mail.models import QueueEntry
 from mail.outages import persistently
 from mail.pausing import pause
@@ -23,7 +22,6 @@ from mail.smtp import Fate, Outcome
 from mail.sweeping import sweep
 from tests.conftest import Mailbox, Servers
 from tests.mail.test_sending import person, tip_for_everybody
-from tests.racing import at_once
 
 State = Delivery.State
 NOW = timezone.now
@@ -119,19 +117,18 @@ def test_a_held_batch_is_not_claimed(db: None) -> None:
 
 def test_an_outcome_that_comes_after_the_lease_settles_the_doubt(db: None) -> None:
     one = single(person("rosa"))
-    books = Books()
-    (mine,) = books.exchange([], claim())
+    (mine,) = exchange([], claim())
     sweep(NOW() + lease() + timedelta(seconds=1))
     assert Delivery.objects.get(pk=one.pk).state == State.UNCERTAIN
 
-    books.exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
+    exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
 
     assert Delivery.objects.get(pk=one.pk).state == State.ACCEPTED
 
 
 def test_a_late_no_settles_the_doubt_and_it_is_tried_again(db: None) -> None:
     one = single(person("rosa"))
-    (mine,) = Books().exchange([], claim())
+    (mine,) = exchange([], claim())
     sweep(NOW() + lease() + timedelta(seconds=1))
 
     settle(mine, Outcome(Fate.LATER, reason="its lease ended"))
@@ -142,13 +139,12 @@ def test_a_late_no_settles_the_doubt_and_it_is_tried_again(db: None) -> None:
 
 def test_a_late_outcome_says_nothing_about_a_resend(db: None) -> None:
     one = single(person("rosa"))
-    books = Books()
-    (mine,) = books.exchange([], claim())
+    (mine,) = exchange([], claim())
     sweep(NOW() + lease() + timedelta(seconds=1))
     Delivery.objects.filter(pk=one.pk).update(state=State.QUEUED, finished_at=None)
-    (again,) = books.exchange([], claim())
+    (again,) = exchange([], claim())
 
-    books.exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
+    exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
 
     assert again.fence == mine.fence + 1
     assert Delivery.objects.get(pk=one.pk).state == State.HANDING_OVER
@@ -158,57 +154,48 @@ def test_only_one_of_two_that_hold_a_claim_hands_over(db: None) -> None:
     single(person("rosa"))
     claims = claim()
 
-    first, second = Books().exchange([], claims), Books().exchange([], claims)
+    first, second = exchange([], claims), exchange([], claims)
 
     assert (len(first), len(second)) == (1, 0)
 
 
-def test_only_one_of_two_that_ask_in_one_statement_hands_over(
-    cloned_database: str, monkeypatch: pytest.MonkeyPatch
+def test_a_claim_that_is_held_twice_is_handed_over_once(
+    db: None, mailbox: Mailbox
 ) -> None:
-    """A claim that ended is claimed again, maybe by a courier of the same process."""
-    monkeypatch.setattr("mail.books.GATHER_SECONDS", 5)
+    """One that ended is claimed again, maybe by the process that still holds it."""
     single(person("rosa"))
-    claims, books = claim(), Books()
+    claims = claim()
 
-    with books.open(), books.open():
-        begun = at_once(*[partial(books.exchange, [], claims)] * 2)
+    with Couriers() as couriers:
+        assert couriers.deliver(claims * 2) == 1
 
-    assert sorted(map(len, begun)) == [0, 1]
+    assert mailbox.taken == ["rosa@example.com"]
 
 
-def test_couriers_at_once_get_their_own_answers(
-    cloned_database: str,
-) -> None:
-    for number in range(8):
-        single(person(f"p{number}"), str(number))
-    claims, books = claim(), Books()
+def test_a_senders_statements_are_planned_once(db: None) -> None:
+    claim()
+    exchange([], [])
 
-    def work(one: Claim) -> list[int]:
-        with books.open():
-            begun = books.exchange([], [one])
-            books.exchange([replace(mine, reply="250") for mine in begun], [])
-        return [mine.claim.id for mine in begun]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = " ".join(statement for (statement,) in cursor)
 
-    begun = at_once(*[partial(work, one) for one in claims])
-
-    assert begun == [[one.id] for one in claims]
-    assert Delivery.objects.filter(state=State.ACCEPTED).count() == 8
+    assert "UPDATE mail_queueentry" in prepared
+    assert "UPDATE mail_delivery" in prepared
 
 
 def test_what_a_server_took_is_written_down_when_the_database_is_back(
     cloned_database: str, cluster: Servers
 ) -> None:
     one = single(person("rosa"))
-    books = Books()
-    (mine,) = books.exchange([], claim())
+    (mine,) = exchange([], claim())
     with psycopg.connect(cluster.superuser_url(), autocommit=True) as superuser:
         superuser.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
             [cloned_database],
         )
 
-    books.exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
+    exchange([Handover(mine.claim, mine.fence, "250 OK")], [])
 
     assert Delivery.objects.get(pk=one.pk).state == State.ACCEPTED
 
@@ -252,8 +239,9 @@ def test_a_server_that_greets_and_takes_nothing_is_left_alone(
     reply: str,
 ) -> None:
     breaker = Breaker()
-    monkeypatch.setattr("mail.sending._breaker", breaker)
+    monkeypatch.setattr("mail.couriers.breaker", breaker)
     settings.HANDOVER_WINDOW = window
+    settings.MAIL_CONNECTIONS = 1
     mailbox.mail_reply = reply
     for number in range(60):
         person(f"p{number}")
@@ -269,7 +257,7 @@ def test_what_a_server_takes_or_refuses_shows_that_it_is_at_work(
     db: None, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker = Breaker()
-    monkeypatch.setattr("mail.sending._breaker", breaker)
+    monkeypatch.setattr("mail.couriers.breaker", breaker)
     mailbox.rcpt_replies = {person("gone").address: "550 5.1.1 no such user"}
     tip_for_everybody()
     for _ in range(FAILURES - 1):

@@ -8,11 +8,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from mail import Batch, Delivery, Recipient, TipMail, drop_waiting, enqueue, start_batch
-from mail.books import Books
+from mail.books import exchange
 from mail.building import UNSUBSCRIBE
 from mail.claiming import claim, lease
+from mail.couriers import Couriers
 from mail.pausing import pause
-from mail.sending import Courier, send_due
+from mail.sending import send_due
 from mail.sweeping import sweep
 from tests.conftest import Mailbox
 
@@ -102,8 +103,8 @@ def test_consent_withdrawn_after_the_claim_stops_the_message(
     (one,) = claim()
     Recipient.objects.filter(pk=rosa.pk).update(may_receive=False)
 
-    with Courier() as courier:
-        courier.deliver([one])
+    with Couriers() as couriers:
+        couriers.deliver([one])
 
     assert states() == {"rosa": State.DROPPED}
     assert mailbox.taken == []
@@ -117,8 +118,8 @@ def test_a_batch_held_after_the_claim_keeps_its_deliveries(
     claims = claim()
     pause(batch.pk, reason="a test")
 
-    with Courier() as courier:
-        courier.deliver(claims)
+    with Couriers() as couriers:
+        couriers.deliver(claims)
 
     assert states() == {"rosa": State.QUEUED}
     assert mailbox.taken == []
@@ -142,8 +143,8 @@ def test_a_worker_that_lost_its_lease_sends_nothing(db: None, mailbox: Mailbox) 
     sweep(timezone.now() + lease() + timedelta(seconds=1))
     send_due()
 
-    with Courier() as courier:
-        courier.deliver([late])
+    with Couriers() as couriers:
+        couriers.deliver([late])
 
     assert mailbox.taken == ["rosa@example.com"]
     assert states() == {"rosa": State.ACCEPTED}
@@ -154,7 +155,7 @@ def test_a_crash_while_handing_over_is_uncertain_and_not_resent(
 ) -> None:
     person("rosa")
     tip_for_everybody()
-    Books().exchange([], claim())
+    exchange([], claim())
 
     sweep(timezone.now() + lease() + timedelta(seconds=1))
     send_due()

@@ -28,6 +28,8 @@ class FaultyServer:
         self.accepted: list[bytes] = []
         # Between two octets of a planned reply.
         self.drip_seconds = 0.0
+        # After its answer to a body.
+        self.hangs_up = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -58,8 +60,11 @@ class FaultyServer:
 
     def _say(self, wire: socket.SocketIO, reply: bytes) -> None:
         with suppress(OSError):
-            for place in range(len(reply)):
-                wire.write(reply[place : place + 1])
+            if not self.drip_seconds:
+                wire.write(reply)
+                return
+            for octet in reply:
+                wire.write(bytes([octet]))
                 time.sleep(self.drip_seconds)
 
     def _take_body(self, wire: socket.SocketIO) -> bool:
@@ -75,7 +80,7 @@ class FaultyServer:
         if reply is None or reply.startswith(b"250"):
             self.accepted.append(body)
         self._say(wire, reply or b"")
-        return reply is not None
+        return reply is not None and not self.hangs_up
 
     def close(self) -> None:
         self._listener.close()
@@ -289,6 +294,52 @@ def test_s4_a_server_that_drips_is_left_at_the_deadline(step: str, fate: Fate) -
 
     assert outcome.fate is fate
     assert time.monotonic() - began < 2
+
+
+class SlowReader(FaultyServer):
+    """Looks at a body after a second, and at all of it then."""
+
+    def _take_body(self, wire: socket.SocketIO) -> bool:
+        time.sleep(1)
+        body = bytearray()
+        while not body.endswith(b"\r\n.\r\n"):
+            octets = wire.read(1_000_000)
+            if not octets:
+                return False
+            body += octets
+        self.accepted.append(bytes(body[:-3]))
+        self._say(wire, b"250 taken\r\n")
+        return True
+
+
+# More than the buffers on the way hold.
+LARGE = b"Subject: x\r\n\r\n" + (b"x" * 998 + b"\r\n") * 20_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fate"), [(10, Fate.ACCEPTED), (0.5, Fate.UNCERTAIN)]
+)
+def test_s4_a_server_that_reads_slowly_has_until_the_deadline(
+    seconds: float, fate: Fate
+) -> None:
+    server, began = SlowReader({}), time.monotonic()
+    with conversation(server.port, seconds=seconds) as talk:
+        outcome = talk.hand_over("a@health.example", "rosa@example.com", LARGE)
+    took = time.monotonic() - began
+    server.close()
+
+    assert outcome.fate is fate
+    assert server.accepted == ([LARGE] if fate is Fate.ACCEPTED else [])
+    assert took < seconds + 0.5
+
+
+@pytest.mark.parametrize("reply", [b"250 tak", b"250-" + b"x" * 70_000, b"250-x\r\n"])
+def test_s4_a_reply_without_an_end_is_none(reply: bytes) -> None:
+    with faulty(dot=reply) as server:
+        server.hangs_up = True
+        outcome = deliver(server)
+
+    assert (outcome.fate, outcome.reusable) == (Fate.UNCERTAIN, False)
 
 
 def test_no_mail_leaves_when_promised_tls_is_missing() -> None:
