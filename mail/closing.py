@@ -59,14 +59,11 @@ def reopen(batch_id: int) -> bool:
     False: its text should not go out, for it was cancelled or corrected. Call it in
     the transaction that queues.
     """
-    batch = (
-        Batch.objects.select_for_update(no_key=True).defer("message").get(pk=batch_id)
-    )
-    if batch.state == State.CANCELLED or batch.corrections.exists():
+    mine = Batch.objects.filter(pk=batch_id)
+    list(mine.select_for_update(no_key=True).values_list("pk"))
+    if mine.withdrawn().exists():
         return False
-    if batch.state == State.FINISHED:
-        batch.state, batch.finished_at = State.RUNNING, None
-        batch.save(update_fields=["state", "finished_at"])
+    mine.go_on()
     return True
 
 

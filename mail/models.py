@@ -1,5 +1,5 @@
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 from uuid import uuid4
 
 import pgtrigger
@@ -72,6 +72,20 @@ class Recipient(models.Model):
         return f"recipient {self.pk}"
 
 
+class BatchQuerySet(models.QuerySet["Batch"]):
+    def withdrawn(self) -> Self:
+        """Whose text should not go out any more: cancelled, or corrected."""
+        return self.filter(
+            Q(state=Batch.State.CANCELLED) | Q(corrections__isnull=False)
+        ).distinct()
+
+    def go_on(self, **changes: Any) -> None:
+        """Those that are finished run again, for a delivery that is queued again."""
+        self.filter(state=Batch.State.FINISHED).update(
+            state=Batch.State.RUNNING, finished_at=None, **changes
+        )
+
+
 class Batch(models.Model):
     """One message for many people, built once; per person only tokens differ."""
 
@@ -115,6 +129,8 @@ class Batch(models.Model):
         db_default=False,
         help_text="It has ended and no server took any of it, nor may have.",
     )
+
+    objects = BatchQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "batches"
@@ -177,9 +193,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def resendable(self) -> Self:
         """The uncertain ones whose text should still go out."""
-        return self.uncertain().exclude(
-            Q(batch__state=Batch.State.CANCELLED) | Q(batch__corrections__isnull=False)
-        )
+        return self.uncertain().exclude(batch__in=Batch.objects.withdrawn())
 
 
 class Delivery(models.Model):

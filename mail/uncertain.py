@@ -87,9 +87,9 @@ def resend(deliveries: Deliveries, *, by: User) -> int:
         finished_at=None,
     )
     waiting = Delivery.objects.waiting().filter(batch=OuterRef("pk"))
-    Batch.objects.filter(
-        Exists(waiting), pk__in=batch_ids, state=Batch.State.FINISHED
-    ).update(state=Batch.State.RUNNING, finished_at=None, overdue_at=overdue_from(now))
+    Batch.objects.filter(Exists(waiting), pk__in=batch_ids).go_on(
+        overdue_at=overdue_from(now)
+    )
     wake(SEND_DUE)
     return resent
 

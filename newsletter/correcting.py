@@ -85,16 +85,10 @@ def correct(issue: Issue, *, shown: int, by: User) -> Correction:
     found = plan(issue, now)
     if found.revision.pk != shown:
         raise NotCorrectable("Another text is the newest approved one now: read it.")
-    correction = Correction.objects.create(
-        issue=issue,
-        tip_revision=found.revision,
-        sign_off=found.sign_off,
-        digest=found.sign_off.digest,
-        verdict=found.sign_off.verdict,
-        valid_until=found.sign_off.valid_until,
-        starts_at=now,
-        by=by,
+    correction = Correction(
+        issue=issue, tip_revision=found.revision, starts_at=now, by=by
     )
+    correction.hold(found.sign_off)
     assert issue.batch is not None, "there is a plan"  # noqa: S101
     correction.batch = mail.correct(
         issue.batch,
@@ -108,5 +102,5 @@ def correct(issue: Issue, *, shown: int, by: User) -> Correction:
             "Nobody who got this issue may still be mailed, or some of it was just "
             "sent again."
         )
-    correction.save(update_fields=["batch"])
+    correction.save()
     return correction

@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 from uuid import uuid4
 
 from django.contrib.postgres.fields import ArrayField
@@ -19,6 +19,9 @@ from newsletter.clocks import (
     week_of,
 )
 from review import digest_of_stored, state_of
+
+if TYPE_CHECKING:
+    from review import SignOff
 
 HEXADECIMAL = r"^[0-9a-f]{64}$"
 
@@ -436,39 +439,56 @@ class IssueQuerySet(models.QuerySet["Issue"]):
         return self.filter(slot__gte=begins, slot__lt=ends)
 
 
-class Issue(models.Model):
-    """One sending of one tip at one slot; the database asks for its sign-off.
+class Sending(models.Model):
+    """A tip's text on its way to many people; the database asks for its sign-off.
 
     (sign_off, digest, verdict, valid_until) refer to one row of `review_signoff`
     together, so none of the four can say anything else than that row says.
     """
 
-    schedule = models.ForeignKey(Schedule, models.PROTECT, related_name="issues")
-    slot = models.DateTimeField(
-        help_text="What people’s own clocks read, written as if it were UTC."
-    )
-    tip_revision = models.ForeignKey(TipRevision, models.PROTECT, related_name="issues")
     sign_off = models.ForeignKey("review.SignOff", models.PROTECT, related_name="+")
     digest = models.CharField(max_length=64)
     verdict = models.CharField(max_length=20, default="approved")
     valid_until = models.DateTimeField()
     starts_at = models.DateTimeField()
     batch = models.OneToOneField("mail.Batch", models.PROTECT, null=True)
+
+    class Meta:
+        abstract = True
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(verdict="approved"), name="%(app_label)s_%(class)s_approved"
+            ),
+            models.CheckConstraint(
+                condition=Q(starts_at__lte=F("valid_until")),
+                name="%(app_label)s_%(class)s_while_the_sign_off_holds",
+            ),
+        ]
+
+    def hold(self, sign_off: "SignOff") -> None:
+        """Take what `sign_off` says as what entitles it to start."""
+        self.sign_off = sign_off
+        self.digest, self.verdict = sign_off.digest, sign_off.verdict
+        self.valid_until = sign_off.valid_until
+
+
+class Issue(Sending):
+    """One sending of one tip at one slot."""
+
+    schedule = models.ForeignKey(Schedule, models.PROTECT, related_name="issues")
+    slot = models.DateTimeField(
+        help_text="What people’s own clocks read, written as if it were UTC."
+    )
+    tip_revision = models.ForeignKey(TipRevision, models.PROTECT, related_name="issues")
     created_at = models.DateTimeField(db_default=Now())
 
     objects = IssueQuerySet.as_manager()
 
-    class Meta:
-        constraints = [
+    class Meta(Sending.Meta):
+        constraints: ClassVar = [
+            *Sending.Meta.constraints,
             models.UniqueConstraint(
                 fields=["schedule", "slot"], name="newsletter_issue_once_a_slot"
-            ),
-            models.CheckConstraint(
-                condition=Q(verdict="approved"), name="newsletter_issue_approved"
-            ),
-            models.CheckConstraint(
-                condition=Q(starts_at__lte=F("valid_until")),
-                name="newsletter_issue_while_the_sign_off_holds",
             ),
         ]
 
@@ -476,33 +496,18 @@ class Issue(models.Model):
         return f"{self.tip_revision} at {self.slot:%Y-%m-%d %H:%M}"
 
 
-class Correction(models.Model):
-    """Another text of an issue's tip, for those who got the issue; once for each text.
-
-    It holds its sign-off as an issue does: the database asks for it.
-    """
+class Correction(Sending):
+    """Another text of an issue's tip, once, for those who got the issue."""
 
     issue = models.ForeignKey(Issue, models.PROTECT, related_name="corrections")
     tip_revision = models.ForeignKey(TipRevision, models.PROTECT, related_name="+")
-    sign_off = models.ForeignKey("review.SignOff", models.PROTECT, related_name="+")
-    digest = models.CharField(max_length=64)
-    verdict = models.CharField(max_length=20, default="approved")
-    valid_until = models.DateTimeField()
-    starts_at = models.DateTimeField()
-    batch = models.OneToOneField("mail.Batch", models.PROTECT, null=True)
     by = models.ForeignKey("auth.User", models.PROTECT, related_name="+")
 
-    class Meta:
-        constraints = [
+    class Meta(Sending.Meta):
+        constraints: ClassVar = [
+            *Sending.Meta.constraints,
             models.UniqueConstraint(
                 fields=["issue", "tip_revision"], name="newsletter_correction_once"
-            ),
-            models.CheckConstraint(
-                condition=Q(verdict="approved"), name="newsletter_correction_approved"
-            ),
-            models.CheckConstraint(
-                condition=Q(starts_at__lte=F("valid_until")),
-                name="newsletter_correction_while_the_sign_off_holds",
             ),
         ]
 

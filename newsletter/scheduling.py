@@ -77,16 +77,8 @@ def _start(
     if sign_off is None:
         return None
     people = Subscriber.objects.getting(schedule, slot, now)
-    issue = Issue(
-        schedule=schedule,
-        slot=slot,
-        tip_revision=revision,
-        sign_off=sign_off,
-        digest=sign_off.digest,
-        verdict=sign_off.verdict,
-        valid_until=sign_off.valid_until,
-        starts_at=now,
-    )
+    issue = Issue(schedule=schedule, slot=slot, tip_revision=revision, starts_at=now)
+    issue.hold(sign_off)
     issue.batch = start_batch(
         name=str(issue),
         mail=mail_of(revision, sign_off),

@@ -2,16 +2,15 @@
 
 import io
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import trustme
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from pytest_django import Settings
@@ -102,31 +101,16 @@ class ImapServer:
         stream.write(raw + b")\r\n")
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost and its key, in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl makes the certificate")
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    key = path.with_name("key.pem")
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run(
-        [*command, "-out", path, "-keyout", key], check=True, capture_output=True
-    )
-    path.write_text(path.read_text() + key.read_text())
-    return path
-
-
 @pytest.fixture
 def server(
-    certificate: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ImapServer]:
-    """A mailbox whose certificate this test's machine trusts."""
+    """A mailbox on localhost, of an authority that this test's machine trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    authority.issue_cert("localhost").configure_cert(context)
     running = ImapServer(context)
     settings.BOUNCE_MAILBOX = imap(f"imaps://rosa:secret@localhost:{running.port}")
     yield running
