@@ -607,6 +607,7 @@ def test_whatever_a_provider_sends_is_answered(
 
 def test_the_key_leaves_with_each_mail(settings: Settings) -> None:
     mail = TipMail("Rest", "<html><body><p>x</p></body></html>", "x")
+    settings.WEBHOOKS = {}
     without = build_tip(mail)
     settings.WEBHOOKS = SECRETS
 
