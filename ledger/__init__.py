@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ledger.redacting import is_redacted as is_redacted
     from ledger.sealing import Head as Head
     from ledger.sealing import head as head
+    from ledger.sealing import position_of as position_of
 
 _DOOR = {
     "attest_existing": "backfilling",
@@ -39,6 +40,7 @@ _DOOR = {
     "refuse_taken_away": "recording",
     "Head": "sealing",
     "head": "sealing",
+    "position_of": "sealing",
 }
 __all__ = sorted(_DOOR)
 

@@ -1,5 +1,6 @@
 """The chain. Writers never wait for it; until it runs, an entry is unsealed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -50,6 +51,12 @@ def seal(limit: int = 5_000) -> int:
     Seal.objects.bulk_create(seals)
     Unsealed.objects.filter(entry__in=entries).delete()
     return len(seals)
+
+
+def position_of(entry_ids: Iterable[int]) -> dict[int, int]:
+    """Each sealed entry's place in the chain, by its id; the newest may lack one."""
+    seals = Seal.objects.filter(entry__in=list(entry_ids))
+    return dict(seals.values_list("entry", "position"))
 
 
 def link(previous: str, position: int, entry: Entry) -> str:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from mail.queueing import enqueue as enqueue
     from mail.queueing import start_batch as start_batch
     from mail.queueing import tell_staff as tell_staff
+    from mail.recipients import erase as erase
+    from mail.recipients import recipient_for as recipient_for
     from mail.rendering import absolute as absolute
     from mail.rendering import render as render
 
@@ -69,6 +71,8 @@ _DOOR = {
     "enqueue": "queueing",
     "start_batch": "queueing",
     "tell_staff": "queueing",
+    "erase": "recipients",
+    "recipient_for": "recipients",
     "absolute": "rendering",
     "render": "rendering",
 }

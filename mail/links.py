@@ -56,3 +56,10 @@ def _mac(consent_key: str, purpose: str, key: UUID, bound_to: str) -> str:
     message = b"\0".join([purpose.encode(), key.bytes, bound_to.encode()])
     digest = hmac.digest(consent_key.encode(), message, sha256)
     return urlsafe_b64encode(digest).decode("ascii")[:MAC_LENGTH]
+
+
+def address_macs(address: str) -> list[str]:
+    """HMAC-SHA-256 of a canonical address under each key, the newest first."""
+    keys = (settings.CONSENT_KEY, *settings.CONSENT_KEY_FALLBACKS)
+    message = b"address\0" + address.encode("ascii")
+    return [hmac.digest(key.encode(), message, sha256).hex() for key in keys]

@@ -51,11 +51,23 @@ class Recipient(models.Model):
     suppression = models.CharField(
         max_length=20, choices=Suppression, blank=True, default=""
     )
+    erased_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When its address was erased. The row stays for its deliveries.",
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects = RecipientQuerySet.as_manager()
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["erased_at"],
+                name="mail_recipient_erased",
+                condition=Q(erased_at__isnull=False),
+            )
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(suppressed_at__isnull=True, suppression="")
@@ -70,6 +82,19 @@ class Recipient(models.Model):
 
     def __str__(self) -> str:
         return f"recipient {self.pk}"
+
+
+class KeptSuppression(models.Model):
+    """An erased mailbox that must not be written to all the same, as a keyed hash."""
+
+    address_mac = models.CharField(
+        max_length=64, unique=True, help_text="HMAC-SHA-256 under CONSENT_KEY."
+    )
+    suppression = models.CharField(max_length=20, choices=Recipient.Suppression)
+    suppressed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"kept suppression {self.pk}"
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):

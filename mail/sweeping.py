@@ -10,6 +10,7 @@ from django.utils import timezone
 from mail.closing import drop_cancelled, finish_batches
 from mail.models import Batch, Delivery, QueueEntry
 from mail.overdue import hold_overdue
+from mail.recipients import forget_replies
 
 log = structlog.get_logger(__name__)
 State = Delivery.State
@@ -38,6 +39,7 @@ def sweep(now: datetime | None = None) -> None:
     ).update(state=State.REFUSED, reason="expired", finished_at=now, message=None)
     hold_overdue(now)
     drop_cancelled()
+    forget_replies()
     finish_batches()
 
 

@@ -36,6 +36,18 @@ def withdrawn(subscriber: Subscriber, at: datetime) -> None:
     _write(subscriber, Matter.NEWSLETTER, Act.WITHDRAWN, at)
 
 
+def changed(subscriber: Subscriber, at: datetime) -> None:
+    """That the person changed something: never what, for topics are about health."""
+    _write(subscriber, Matter.NEWSLETTER, Act.CHANGED, at)
+
+
+@transaction.atomic
+def erased(subscriber: Subscriber, at: datetime) -> None:
+    """The last fact about this key; where consents were given is forgotten."""
+    _write(subscriber, Matter.NEWSLETTER, Act.ERASED, at)
+    ConsentContext.objects.filter(event__subscriber_key=subscriber.key).delete()
+
+
 @transaction.atomic
 def _write(
     subscriber: Subscriber,

@@ -11,6 +11,7 @@ from ledger import head
 from mail import (
     UNSUBSCRIBE,
     Delivery,
+    Recipient,
     TipMail,
     absolute,
     enqueue,
@@ -35,11 +36,67 @@ def confirmation(subscriber: Subscriber) -> None:
         "purpose": wording.PURPOSE,
         "expires_days": 7,
     }
-    mail = render("confirmation", context)
-    enqueue(
+    _single(
         subscriber.recipient,
+        "confirmation",
+        context,
         kind=Delivery.Kind.CONFIRMATION,
         idempotency_key=f"confirmation-{subscriber.pk}-{asked_at}",
+    )
+
+
+def preferences_link(subscriber: Subscriber) -> None:
+    """A link of a day's life to the person's own page, bound to `link_sent_at`."""
+    assert subscriber.link_sent_at is not None, "asking is what makes the link"  # noqa: S101
+    sent_at = subscriber.link_sent_at.isoformat()
+    link = token("preferences", subscriber.recipient.key, bound_to=sent_at)
+    _single(
+        subscriber.recipient,
+        "preferences_link",
+        {"preferences_url": f"{settings.SITE_URL}/newsletter/preferences/{link}/"},
+        kind=Delivery.Kind.PREFERENCE_LINK,
+        idempotency_key=f"preferences-{subscriber.pk}-{sent_at}",
+    )
+
+
+def move_link(subscriber: Subscriber, *, bound_to: str) -> None:
+    """To the new address: nothing changes before its button is pressed."""
+    target = subscriber.moving_to
+    assert target is not None, "somebody moves"  # noqa: S101
+    link = token("move", target.key, bound_to=bound_to)
+    _single(
+        target,
+        "move_link",
+        {"move_url": f"{settings.SITE_URL}/newsletter/move/{link}/"},
+        kind=Delivery.Kind.CONFIRMATION,
+        idempotency_key=f"move-{bound_to}",
+    )
+
+
+def moved(old: Recipient, *, at: datetime) -> None:
+    """To the old address, so that nobody is moved behind their back."""
+    _single(
+        old,
+        "moved",
+        {},
+        kind=Delivery.Kind.PREFERENCE_LINK,
+        idempotency_key=f"moved-{old.pk}-{at.isoformat()}",
+    )
+
+
+def _single(
+    recipient: Recipient,
+    name: str,
+    context: dict[str, object],
+    *,
+    kind: Delivery.Kind,
+    idempotency_key: str,
+) -> None:
+    mail = render(name, context)
+    enqueue(
+        recipient,
+        kind=kind,
+        idempotency_key=idempotency_key,
         subject=mail.subject,
         html=mail.html,
         text=mail.text,

@@ -77,6 +77,12 @@ class SubscriberQuerySet(models.QuerySet["Subscriber"]):
             recipient__suppressed_at__isnull=True,
         )
 
+    def wanting(self, topics: list[str]) -> Self:
+        """Who chose one of `topics`, or none at all: that is every topic."""
+        if not topics:
+            return self
+        return self.filter(Q(topics=[]) | Q(topics__overlap=topics))
+
     def getting(self, schedule: "Schedule", slot: datetime, at: datetime) -> Self:
         """Who gets the schedule's issue of `slot` if it starts at `at`.
 
@@ -125,6 +131,21 @@ class Subscriber(models.Model):
     )
     paused_until = models.DateTimeField(null=True, blank=True)
     time_zone = models.CharField(max_length=40, default="UTC")
+    link_sent_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When the newest preferences link was mailed; the link is bound to "
+        "this.",
+    )
+    moving_to = models.ForeignKey(
+        "mail.Recipient",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The new address, until it is confirmed from there.",
+    )
+    moving_asked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     objects = SubscriberQuerySet.as_manager()
@@ -134,12 +155,51 @@ class Subscriber(models.Model):
             models.CheckConstraint(
                 condition=~Q(status="confirmed") | Q(confirmed_at__isnull=False),
                 name="newsletter_subscriber_confirmed_with_time",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(moving_to__isnull=True) | Q(moving_asked_at__isnull=False),
+                name="newsletter_subscriber_moves_with_time",
+            ),
         ]
         permissions = [("prove_consent", "Can export, prove consent and erase")]
 
     def __str__(self) -> str:
         return f"subscriber {self.pk}"
+
+
+class LinkRequest(models.Model):
+    """Somebody who wants a preferences link; gone once a worker has resolved it."""
+
+    address = models.CharField(max_length=254, help_text="Canonical.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"link request {self.pk}"
+
+
+class LeavingReason(models.Model):
+    """How many left for a reason in a month. Nobody's reason is kept by name."""
+
+    class Reason(models.TextChoices):
+        TOO_OFTEN = "too often"
+        NOT_FOR_ME = "not for me"
+        NEVER_ASKED = "never asked"
+        BETTER_NOW = "better now"
+        OTHER = "other"
+
+    month = models.DateField(help_text="Its first day.")
+    reason = models.CharField(max_length=12, choices=Reason)
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["month", "reason"], name="newsletter_leavingreason_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason}, {self.month:%Y-%m}"
 
 
 class ConsentEvent(Attested):

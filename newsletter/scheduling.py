@@ -77,6 +77,7 @@ def _start(
     if sign_off is None:
         return None
     people = Subscriber.objects.getting(schedule, slot, now)
+    people = people.wanting(revision.tip.topics)
     issue = Issue(schedule=schedule, slot=slot, tip_revision=revision, starts_at=now)
     issue.hold(sign_off)
     issue.batch = start_batch(

@@ -18,6 +18,7 @@ from mail import (
     drop_waiting,
     is_signed,
     read_token,
+    recipient_for,
     token_key,
     wake,
 )
@@ -78,8 +79,7 @@ def _resolve_next() -> bool:
 
 
 def _resolve(sign_up: SignUp, now: datetime) -> None:
-    Recipient.objects.get_or_create(address=sign_up.address)
-    recipient = Recipient.objects.select_for_update().get(address=sign_up.address)
+    recipient = recipient_for(sign_up.address)
     subscriber, _ = Subscriber.objects.get_or_create(recipient=recipient)
     blocked = recipient.suppression == Recipient.Suppression.MANUAL
     on_the_list = subscriber.status == Status.CONFIRMED and not recipient.suppression
@@ -143,23 +143,30 @@ def confirm(text: str) -> Subscriber | None:
     return subscriber
 
 
-def to_unsubscribe(text: str) -> Subscriber | None:
-    """Whom an unsubscribe link belongs to; it never expires (RFC 8058, CASL)."""
+def is_unsubscribe_link(text: str) -> bool:
+    """Whether we signed it; it never expires (RFC 8058, CASL)."""
+    return read_token(UNSUBSCRIBE, text) is not None
+
+
+def to_unsubscribe(text: str, *, lock: bool = False) -> Subscriber | None:
+    """Who is on the list by an unsubscribe link; None where nobody is any more."""
     key = read_token(UNSUBSCRIBE, text)
-    return _by_recipient_key(key) if key else None
+    found = _by_recipient_key(key, lock=lock) if key else None
+    return found if found and found.status != Status.UNSUBSCRIBED else None
 
 
 @transaction.atomic
 def unsubscribe(text: str) -> bool:
     """Take the person off the list at once; False for a link nobody signed.
 
-    Repeating changes nothing. What waits in the queue is called back.
+    Repeating changes nothing, and who was erased or moved is off the list already.
+    What waits in the queue is called back.
     """
     key = read_token(UNSUBSCRIBE, text)
-    subscriber = _by_recipient_key(key, lock=True) if key else None
-    if subscriber is None:
+    if key is None:
         return False
-    if subscriber.status == Status.UNSUBSCRIBED:
+    subscriber = _by_recipient_key(key, lock=True)
+    if subscriber is None or subscriber.status == Status.UNSUBSCRIBED:
         return True
     now = timezone.now()
     consent.withdrawn(subscriber, now)

@@ -1,11 +1,16 @@
 from celery import shared_task
 
-from newsletter import scheduling, shortages, subscribing
+from newsletter import preferences, scheduling, shortages, subscribing
 
 
 @shared_task(name="newsletter.resolve_sign_ups")
 def resolve_sign_ups() -> None:
     subscribing.resolve_sign_ups()
+
+
+@shared_task(name=preferences.RESOLVE)
+def resolve_link_requests() -> None:
+    preferences.resolve_link_requests()
 
 
 @shared_task(name="newsletter.start_due_issues")

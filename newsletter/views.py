@@ -67,7 +67,7 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """The human page and the RFC 8058 target: no cookie, no login, no redirect."""
     if request.method != "POST":
-        if subscribing.to_unsubscribe(token) is None:
+        if not subscribing.is_unsubscribe_link(token):
             return _invalid(request)
         context = {"form_action": request.path}
         return render(request, "newsletter/unsubscribe.html", context)

@@ -153,6 +153,7 @@ CELERY_BEAT_SCHEDULE = {
     "publish what is due": _every("articles.publish_due", 5),
     "remind of reviews": _every("review.remind", 3600),
     "resolve sign-ups": _every("newsletter.resolve_sign_ups", 5),
+    "mail preferences links": _every("newsletter.resolve_link_requests", 5),
     "start due issues": _every("newsletter.start_due_issues", 5),
     "warn of shortages": _every("newsletter.warn_of_shortages", 600),
     "send what is due": _every("mail.send_due", 5),

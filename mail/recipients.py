@@ -1,0 +1,66 @@
+"""A mailbox by its address, and how the address leaves these tables for good."""
+
+from uuid import uuid4
+
+from django.db import transaction
+from django.utils import timezone
+
+from mail.links import address_macs
+from mail.models import GIVE_UP_AFTER, Delivery, KeptSuppression, Recipient
+
+State = Delivery.State
+
+
+@transaction.atomic
+def recipient_for(address: str) -> Recipient:
+    """The one row of a canonical address, locked; made where there is none.
+
+    What suppressed the mailbox before it was erased suppresses it again.
+    """
+    _, is_new = Recipient.objects.get_or_create(address=address)
+    recipient = Recipient.objects.select_for_update().get(address=address)
+    kept = KeptSuppression.objects.filter(address_mac__in=address_macs(address))
+    if is_new and (found := kept.order_by("-suppressed_at").first()):
+        recipient.suppression = found.suppression
+        recipient.suppressed_at = found.suppressed_at
+        recipient.save(update_fields=["suppression", "suppressed_at"])
+    return recipient
+
+
+@transaction.atomic
+def erase(recipient: Recipient) -> None:
+    """Forget the address; the row stays as nobody's, for its deliveries to count.
+
+    What waits for it is dropped. A suppression is kept as a keyed hash. What is just
+    being handed over ends by itself, and `forget_replies` cleans up behind it.
+    """
+    recipient = Recipient.objects.select_for_update().get(pk=recipient.pk)
+    if recipient.suppressed_at:
+        KeptSuppression.objects.update_or_create(
+            address_mac=address_macs(recipient.address)[0],
+            defaults={
+                "suppression": recipient.suppression,
+                "suppressed_at": recipient.suppressed_at,
+            },
+        )
+    now = timezone.now()
+    Delivery.objects.waiting().filter(recipient=recipient).update(
+        state=State.DROPPED, reason="erased", finished_at=now, message=None
+    )
+    recipient.address = f"{uuid4().hex}@erased.invalid"
+    recipient.may_receive, recipient.erased_at = False, now
+    recipient.suppression, recipient.suppressed_at = "", None
+    recipient.save()
+    forget_replies()
+
+
+def forget_replies() -> int:
+    """Blank what servers said about mailboxes that were just erased: it may name them.
+
+    The last of it comes while a hand-over ends, or is settled late.
+    """
+    just_now = timezone.now() - 2 * GIVE_UP_AFTER
+    told = Delivery.objects.filter(recipient__erased_at__gt=just_now).exclude(
+        state__in=[State.QUEUED, State.HANDING_OVER]
+    )
+    return told.exclude(smtp_reply="", message=None).update(smtp_reply="", message=None)

@@ -1,0 +1,113 @@
+"""A subscriber's new address: confirmed from there, then the old one hears of it."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from mail import (
+    Delivery,
+    Recipient,
+    canonical_address,
+    drop_waiting,
+    is_signed,
+    recipient_for,
+    token_key,
+)
+from newsletter import consent, emails
+from newsletter.models import Subscriber
+from newsletter.preferences import LinkInvalid, holder
+
+MOVE = "move"
+MOVE_WITHIN = timedelta(days=7)
+ONE_MOVE_PER = timedelta(hours=24)
+Status = Subscriber.Status
+
+
+class SameAddress(Exception):
+    """The new address is the old one."""
+
+
+@transaction.atomic
+def ask_to_move(text: str, typed: str) -> None:
+    """Mail a link to the new address; nothing changes before it is pressed there.
+
+    Raises LinkInvalid, NotAnAddress, SameAddress. A mailbox that may get no link now
+    (asked within a day, or blocked by hand) gets none, and the answer is the same.
+    """
+    subscriber = holder(text, lock=True)
+    address = canonical_address(typed)
+    if address == subscriber.recipient.address:
+        raise SameAddress
+    target, now = recipient_for(address), timezone.now()
+    asked = Delivery.objects.filter(
+        recipient=target,
+        kind=Delivery.Kind.CONFIRMATION,
+        dated_at__gt=now - ONE_MOVE_PER,
+    )
+    if target.suppression == Recipient.Suppression.MANUAL or asked.exists():
+        return
+    subscriber.moving_to, subscriber.moving_asked_at = target, now
+    subscriber.save(update_fields=["moving_to", "moving_asked_at"])
+    emails.move_link(subscriber, bound_to=bound_to(subscriber))
+
+
+def mover(text: str, *, lock: bool = False) -> Subscriber:
+    """Who moves to the mailbox that this link was mailed to. Raises LinkInvalid."""
+    key = token_key(text)
+    subscribers = Subscriber.objects.select_related("recipient", "moving_to")
+    if lock:
+        subscribers = subscribers.select_for_update(of=("self",))
+    if key is None:
+        raise LinkInvalid
+    for found in subscribers.filter(moving_to__key=key):
+        assert found.moving_asked_at is not None, "a constraint"  # noqa: S101
+        is_fresh = found.moving_asked_at + MOVE_WITHIN > timezone.now()
+        if is_fresh and is_signed(MOVE, text, key, bound_to=bound_to(found)):
+            return found
+    raise LinkInvalid
+
+
+def bound_to(subscriber: Subscriber) -> str:
+    """What makes the link of one mover and one asking differ from all others."""
+    assert subscriber.moving_asked_at is not None, "somebody moves"  # noqa: S101
+    return f"{subscriber.key.hex} {subscriber.moving_asked_at.isoformat()}"
+
+
+@transaction.atomic
+def move(text: str) -> Subscriber:
+    """Send to the new address from now on; whom it belongs to. Raises LinkInvalid.
+
+    Where the new address is on the list already, that subscription stays and the old
+    one ends: nobody gets two. Pressing it lifts a bounce, as confirming does.
+    """
+    subscriber = mover(text, lock=True)
+    assert subscriber.moving_to is not None, "a mover moves"  # noqa: S101
+    target = Recipient.objects.select_for_update().get(pk=subscriber.moving_to.pk)
+    if target.suppression == Recipient.Suppression.MANUAL:
+        raise LinkInvalid
+    old, now = subscriber.recipient, timezone.now()
+    may_receive = subscriber.status == Status.CONFIRMED
+    subscriber.moving_to = subscriber.moving_asked_at = None
+    subscriber.link_sent_at = None
+    other = Subscriber.objects.select_for_update().filter(recipient=target).first()
+    if other and other.status == Status.CONFIRMED:
+        consent.withdrawn(subscriber, now)
+        subscriber.status, subscriber.unsubscribed_at = Status.UNSUBSCRIBED, now
+    else:
+        if other:
+            # Asked for from there once and never confirmed, or left since.
+            consent.erased(other, now)
+            other.delete()
+        subscriber.recipient = target
+        consent.changed(subscriber, now)
+        other = None
+    subscriber.save()
+    if may_receive:
+        target.may_receive = True
+        target.suppressed_at, target.suppression = None, ""
+        target.save(update_fields=["may_receive", "suppressed_at", "suppression"])
+    Recipient.objects.filter(pk=old.pk).update(may_receive=False)
+    drop_waiting(old, reason="moved to another address")
+    emails.moved(old, at=now)
+    return other or subscriber

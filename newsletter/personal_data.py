@@ -1,0 +1,92 @@
+"""All that the site knows of a person: to take along (GDPR 15, 20) or to erase (17)."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from mail import Delivery, Recipient
+from mail import erase as erase_recipient
+from newsletter import consent
+from newsletter.agreements import facts_of
+from newsletter.models import LinkRequest, SignUp, Subscriber
+from newsletter.preferences import holder
+
+
+def download(subscriber: Subscriber) -> dict[str, Any]:
+    """Machine-readable; times are ISO 8601 in UTC. Complete: see the tests."""
+    recipient = subscriber.recipient
+    sent = Delivery.objects.filter(recipient=recipient).order_by("pk")
+    return {
+        "profile": {
+            "address": recipient.address,
+            "status": subscriber.status,
+            "signed_up_at": subscriber.created_at,
+            "confirmed_at": subscriber.confirmed_at,
+            "unsubscribed_at": subscriber.unsubscribed_at,
+            "topics": subscriber.topics,
+            "frequency": subscriber.frequency,
+            "paused_until": subscriber.paused_until,
+            "time_zone": subscriber.time_zone,
+            "moving_to": subscriber.moving_to and subscriber.moving_to.address,
+            "not_mailed_because": recipient.suppression or None,
+            "not_mailed_since": recipient.suppressed_at,
+        },
+        "consents": [
+            {
+                "matter": one.event.matter,
+                "act": one.event.act,
+                "at": one.event.occurred_at,
+                "words": one.event.wording and one.event.wording.text,
+                "terms_revision": one.event.terms_id,
+                "given_on_page": getattr(_context(one.event), "page", None),
+                "from_network": getattr(_context(one.event), "network", None),
+                "place_in_the_ledger": one.position,
+            }
+            for one in facts_of(subscriber)
+        ],
+        "mails": [
+            {
+                "kind": one.kind,
+                "what": one.batch.name if one.batch else None,
+                "state": one.state,
+                "dated": one.dated_at,
+                "ended": one.finished_at,
+                "message_id": one.key.hex,
+                "came_back": one.bounce or None,
+            }
+            for one in sent.select_related("batch").iterator()
+        ],
+    }
+
+
+def _context(event: Any) -> Any:
+    return getattr(event, "context", None)
+
+
+@transaction.atomic
+def erase(text: str) -> None:
+    """As `forget`, for who holds a preferences link. Raises LinkInvalid."""
+    forget(holder(text, lock=True))
+
+
+@transaction.atomic
+def forget(subscriber: Subscriber) -> None:
+    """Erase the address and all that says whose it was, from every table.
+
+    The ledger keeps that somebody (a random key) consented and was erased, so the
+    chain stays whole. A block or complaint stays as a keyed hash.
+    """
+    consent.erased(subscriber, timezone.now())
+    address, moving_to = subscriber.recipient.address, subscriber.moving_to
+    SignUp.objects.filter(address=address).delete()
+    LinkRequest.objects.filter(address=address).delete()
+    recipient = subscriber.recipient
+    subscriber.delete()
+    erase_recipient(recipient)
+    if moving_to and not _is_somebody(moving_to):
+        erase_recipient(moving_to)
+
+
+def _is_somebody(recipient: Recipient) -> bool:
+    return Subscriber.objects.filter(recipient=recipient).exists()

@@ -1,0 +1,170 @@
+"""What subscribers rule themselves, behind a link that is mailed when they ask for it.
+
+Tips get forwarded, so their unsubscribe link opens none of this.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from mail import (
+    Delivery,
+    Recipient,
+    canonical_address,
+    is_signed,
+    token_key,
+    wake,
+)
+from newsletter import consent, emails
+from newsletter.models import LinkRequest, Subscriber
+
+RESOLVE = "newsletter.resolve_link_requests"
+PREFERENCES = "preferences"
+LINK_HOLDS = timedelta(hours=24)
+ONE_LINK_PER = timedelta(minutes=10)
+LINKS_A_DAY = 5
+LONGEST_PAUSE = timedelta(days=366)
+# What tips are about: the slugs of the sections that articles are in.
+TOPICS = {
+    "twitching": "Twitching",
+    "eyes-and-face": "Eyes and face",
+    "nerves-and-senses": "Nerves and senses",
+    "food-and-minerals": "Food and minerals",
+    "everyday-habits": "Everyday habits",
+}
+
+
+class LinkInvalid(Exception):
+    """Forged, too old, or replaced by a newer one."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a subscriber chose; no topic means all of them."""
+
+    topics: tuple[str, ...]
+    frequency: Subscriber.Frequency
+    time_zone: str
+    paused_until: datetime | None
+
+
+def ask_for_link(typed: str) -> None:
+    """Note that somebody wants a preferences link. Raises NotAnAddress.
+
+    One insert, whatever the address is: the answer tells nobody who is on the list.
+    """
+    with transaction.atomic():
+        LinkRequest.objects.create(address=canonical_address(typed))
+        wake(RESOLVE)
+
+
+def resolve_link_requests() -> int:
+    """Mail a link to each who may have one, in a commit of its own; how many asked."""
+    resolved = 0
+    while _resolve_next():
+        resolved += 1
+    return resolved
+
+
+@transaction.atomic
+def _resolve_next() -> bool:
+    waiting = LinkRequest.objects.select_for_update(skip_locked=True).order_by("pk")
+    request = waiting.first()
+    if request is None:
+        return False
+    found = Subscriber.objects.select_for_update().filter(
+        recipient__address=request.address
+    )
+    subscriber = found.select_related("recipient").first()
+    now = timezone.now()
+    if subscriber and not _had_enough(subscriber.recipient, now):
+        subscriber.link_sent_at = now
+        subscriber.save(update_fields=["link_sent_at"])
+        emails.preferences_link(subscriber)
+    request.delete()
+    return True
+
+
+def _had_enough(recipient: Recipient, now: datetime) -> bool:
+    """Blocked by hand, or mailed as many links as anybody needs."""
+    if recipient.suppression == Recipient.Suppression.MANUAL:
+        return True
+    links = Delivery.objects.filter(
+        recipient=recipient, kind=Delivery.Kind.PREFERENCE_LINK
+    )
+    lately = links.filter(dated_at__gt=now - ONE_LINK_PER).exists()
+    return lately or links.filter(dated_at__gt=now - LINK_HOLDS).count() >= LINKS_A_DAY
+
+
+def holder(text: str, *, lock: bool = False) -> Subscriber:
+    """Whose preferences a link opens. Raises LinkInvalid."""
+    key = token_key(text)
+    subscribers = Subscriber.objects.select_related("recipient")
+    if lock:
+        subscribers = subscribers.select_for_update(of=("self",))
+    found = subscribers.filter(recipient__key=key).first() if key else None
+    if found is None or key is None or found.link_sent_at is None:
+        raise LinkInvalid
+    is_fresh = found.link_sent_at + LINK_HOLDS > timezone.now()
+    bound_to = found.link_sent_at.isoformat()
+    if not is_fresh or not is_signed(PREFERENCES, text, key, bound_to=bound_to):
+        raise LinkInvalid
+    return found
+
+
+def wishes_of(subscriber: Subscriber) -> Wishes:
+    return Wishes(
+        topics=tuple(subscriber.topics),
+        frequency=Subscriber.Frequency(subscriber.frequency),
+        time_zone=subscriber.time_zone,
+        paused_until=subscriber.paused_until,
+    )
+
+
+@transaction.atomic
+def change(text: str, wishes: Wishes) -> bool:
+    """Take `wishes` over; False where they are what they were. Raises LinkInvalid.
+
+    The ledger says that something was changed, not what: topics are about health.
+    """
+    subscriber = holder(text, lock=True)
+    if wishes == wishes_of(subscriber):
+        return False
+    _take_over(subscriber, wishes)
+    return True
+
+
+def _take_over(subscriber: Subscriber, wishes: Wishes) -> None:
+    subscriber.topics = list(wishes.topics)
+    subscriber.frequency = wishes.frequency
+    subscriber.time_zone = wishes.time_zone
+    subscriber.paused_until = wishes.paused_until
+    subscriber.save(update_fields=["topics", "frequency", "time_zone", "paused_until"])
+    consent.changed(subscriber, timezone.now())
+
+
+def pause(subscriber: Subscriber, days: int) -> None:
+    """No tips for so many days; the confirmed consent stands."""
+    until = timezone.now() + timedelta(days=days)
+    now = wishes_of(subscriber)
+    _take_over(subscriber, replace(now, paused_until=until))
+
+
+def only_monthly(subscriber: Subscriber) -> None:
+    now = wishes_of(subscriber)
+    _take_over(subscriber, replace(now, frequency=Subscriber.Frequency.MONTHLY))
+
+
+def time_zones() -> list[str]:
+    """Those that people know by a place and PostgreSQL knows, which works out slots."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM pg_timezone_names WHERE name ~ %s ORDER BY name",
+            [
+                r"^(Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|"
+                r"Pacific)/|^UTC$"
+            ],
+        )
+        return [name for (name,) in cursor.fetchall()]
