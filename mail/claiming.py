@@ -30,14 +30,17 @@ _PLANS = {
     **dict.fromkeys(("enable_seqscan", "enable_sort", "enable_bitmapscan"), "off"),
     **dict.fromkeys(("enable_hashjoin", "enable_mergejoin"), "off"),
 }
+# Materialised: as a subquery the planner may run it once for each row of the queue,
+# and take the next few each time.
 _CLAIM = """
-    WITH taken AS (
-        UPDATE mail_queueentry SET claimed_until = %s
-        WHERE delivery_id IN (
-            SELECT delivery_id FROM mail_queueentry
-            WHERE {whose} AND claimed_until IS NULL AND due_at <= %s
-            ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
-        RETURNING delivery_id)
+    WITH free AS MATERIALIZED (
+        SELECT delivery_id FROM mail_queueentry
+        WHERE {whose} AND claimed_until IS NULL AND due_at <= %s
+        ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED),
+    taken AS (
+        UPDATE mail_queueentry AS entry SET claimed_until = %s
+        FROM free WHERE entry.delivery_id = free.delivery_id
+        RETURNING entry.delivery_id)
     SELECT delivery.id, delivery.key, delivery.recipient_id, delivery.batch_id,
         delivery.dated_at, delivery.message, recipient.address, recipient.key
     FROM taken
@@ -79,10 +82,10 @@ def claim(limit: int = CLAIM_SIZE) -> list[Claim]:
         return []
     now = timezone.now()
     hold_overdue(now)
-    taken = _claimed(_CLAIM_SINGLES, [now + lease(), now, limit])
+    taken = _claimed(_CLAIM_SINGLES, [now, limit, now + lease()])
     for batch_id in _running() if len(taken) < limit else []:
         rest = limit - len(taken)
-        taken += _claimed(_CLAIM_BATCH, [now + lease(), batch_id, now, rest])
+        taken += _claimed(_CLAIM_BATCH, [batch_id, now, rest, now + lease()])
         if len(taken) >= limit:
             break
     return taken

@@ -106,6 +106,18 @@ def test_what_is_claimed_is_released_at_once_when_it_was_not_begun(db: None) -> 
     assert [one.id for one in claim()] == [one.id for one in claims]
 
 
+def test_no_plan_makes_a_claim_take_more_than_it_asks_for(db: None) -> None:
+    for name in ("rosa", "ruth"):
+        person(name)
+    tip_for_everybody()
+    # What PostgreSQL does of its own accord when its statistics say so.
+    with connection.cursor() as cursor:
+        for way in ("hashjoin", "hashagg", "sort", "material"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+
+    assert len(claim(1)) == 1
+
+
 def test_a_held_batch_is_not_claimed(db: None) -> None:
     person("rosa")
     batch = tip_for_everybody()
