@@ -111,6 +111,8 @@ def test_a_text_goes_from_the_editor_to_the_clinician_to_the_site(
     carla.click(".field-title a")
     carla.get_by_role("link", name="Give a verdict").click()
     changed = carla.locator(".diff").first.locator("ins", has_text="50 mg")
+    # The page may still be on its way.
+    changed.wait_for()
     assert changed.count() == 1
     carla.check("input[value=approved]")
     carla.fill("#id_conflicts_of_interest", "none")
