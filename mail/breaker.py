@@ -39,11 +39,16 @@ class Breaker:
 
     def note_failure(self) -> None:
         with self._lock:
+            if self.is_open():
+                # Connections that were lost together are one failure.
+                return
             self._failures += 1
             rounds = self._failures - FAILURES
             if rounds < 0:
                 return
-            seconds = min(FIRST_PAUSE_SECONDS * 2**rounds, LONGEST_PAUSE_SECONDS)
+            # Days of failures make no number that is too large.
+            doubled = FIRST_PAUSE_SECONDS * 2 ** min(rounds, 9)
+            seconds = min(doubled, LONGEST_PAUSE_SECONDS)
             self._open_until = time.monotonic() + seconds
         log.error("mail server left alone", seconds=seconds, failures=self._failures)
 

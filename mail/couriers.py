@@ -8,15 +8,17 @@ after all of them, and what several need from the database is one statement.
 import selectors
 import smtplib
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import partial
 from math import ceil
 
 import structlog
 from django.conf import settings
+from django.db import DatabaseError
 
 from mail.books import Handover, exchange
 from mail.breaker import Breaker
@@ -37,9 +39,51 @@ ASK_SECONDS = 1.0
 NOTE_SECONDS = 0.05
 # As PostgreSQL's commit_delay, and as little as that.
 GATHER_SECONDS = 0.002
-MOST = 0.75
-# A server that turned a connection away is asked for another after this long.
+GATHERED_SHARE = 0.75
+# A server that turned a connection away is asked for one more after this long.
 OPEN_AGAIN_SECONDS = 15.0
+# One that has not greeted by then holds up no other attempt.
+GREETING_SECONDS = 5.0
+# Claims that wait longer are let go: newer single mails go before them.
+STALE_SECONDS = 5.0
+
+
+class Greeting(threading.Thread):
+    """A connection being opened, in a thread that keeps no process from ending."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True, name="greeting")
+        self._talk = Conversation(
+            settings.MAIL_SERVER, deadline_seconds=settings.MAIL_DEADLINE_SECONDS
+        )
+        self._error: BaseException | None = None
+        self._is_unwanted = False
+        self.began_at = time.monotonic()
+        self.start()
+
+    @property
+    def is_slow(self) -> bool:
+        return time.monotonic() > self.began_at + GREETING_SECONDS
+
+    def run(self) -> None:
+        try:
+            self._talk.__enter__()
+        except BaseException as error:
+            self._error = error
+        else:
+            if self._is_unwanted:
+                self._talk.close()
+
+    def result(self) -> Conversation:
+        """Raises what went wrong."""
+        if self._error:
+            raise self._error
+        return self._talk
+
+    def turn_away(self) -> None:
+        self._is_unwanted = True
+        if not self.is_alive() and not self._error:
+            self._talk.close()
 
 
 class Courier:
@@ -49,6 +93,7 @@ class Courier:
         self.talk = talk
         self._window: deque[Handover] = deque()
         self._steps: Iterator[Outcome | None] = iter(())
+        # What the server said about the newest window.
         self.said: list[Outcome] = []
         self.listens_for = READ
 
@@ -86,39 +131,35 @@ class Courier:
             self.said.append(outcome)
             yield self._window.popleft(), outcome
 
-    def was_left(self) -> bool:
-        """Whether the server ended the connection while there was nothing to say."""
-        try:
-            return self.talk.wire.receive() is not None
-        except OSError:
-            return True
-
 
 class Couriers:
     """Up to `MAIL_CONNECTIONS` couriers, who come when there is something to send."""
 
     def __init__(self) -> None:
         self._all: list[Courier] = []
-        self._coming: list[Future[Conversation]] = []
+        self._coming: list[Greeting] = []
         self._open_again_at = 0.0
+        self._was_turned_away = False
         self._selector = selectors.DefaultSelector()
-        # A greeting may take its time; the others' messages don't wait for it.
-        self._greeters = ThreadPoolExecutor(settings.MAIL_CONNECTIONS, "greeter")
+        # What is known here alone, until it is written down.
         self._accepted: list[Handover] = []
+        self._others: deque[tuple[Handover, Outcome]] = deque()
         self._noted_at = 0.0
         self._weighing = Weighing()
 
     def __enter__(self) -> "Couriers":
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._selector.close()
-        wait([self._greeters.submit(_part, courier.talk) for courier in self._all])
         for one in self._coming:
-            one.add_done_callback(_turn_away)
-        self._greeters.shutdown(wait=False)
-        if error == (None, None, None):
+            one.turn_away()
+        _say_goodbye([courier.talk for courier in self._all])
+        if error is None:
             persistently(self._weighing.finish)
+        else:
+            with suppress(DatabaseError):
+                self._weighing.finish()
 
     def deliver(
         self,
@@ -134,23 +175,29 @@ class Couriers:
         connection: their rows say `handing_over`, committed together with the fates of
         others, and then their bodies leave.
         """
-        waiting, begun, ask_at = deque(claims), 0, 0.0
+        waiting, begun = deque(claims), 0
+        claimed_at, ask_at = time.monotonic(), 0.0
         try:
-            while not is_over() and self._are_there(len(waiting)):
+            while not is_over() and self._call_for(len(waiting)):
+                if waiting and time.monotonic() > claimed_at + STALE_SECONDS:
+                    _let_go(waiting)
                 if not waiting and self._have_room() and time.monotonic() >= ask_at:
                     waiting.extend(more())
                     persistently(self._weighing.catch_up)
-                    ask_at = 0 if waiting else time.monotonic() + ASK_SECONDS
+                    claimed_at = time.monotonic()
+                    ask_at = 0 if waiting else claimed_at + ASK_SECONDS
                 if not waiting and self._all and not self._busy():
                     break
                 self._gather()
                 begun += self._set_out(waiting)
                 if self._busy() or self._coming:
                     self._listen(self._patience())
+                self._settle()
         finally:
             self._come_home()
-        if waiting:
-            release([one.id for one in waiting])
+            with suppress(DatabaseError):
+                # They end by themselves.
+                _let_go(waiting)
         return begun
 
     def _free(self) -> list[Courier]:
@@ -163,29 +210,40 @@ class Couriers:
         """Whether a message could leave; without a server nothing is claimed."""
         return len(self._all) > 0 and self._busy() < settings.MAIL_CONNECTIONS
 
-    def _are_there(self, waiting: int) -> bool:
-        """Whether anybody is there or coming, as many as there is work for."""
-        for one in [one for one in self._coming if one.done()]:
+    def _call_for(self, waiting: int) -> bool:
+        """As many couriers as there is work for; False: none is there or comes."""
+        for one in [one for one in self._coming if not one.is_alive()]:
             self._coming.remove(one)
             self._welcome(one)
-        needed = max(self._busy() + ceil(waiting / settings.HANDOVER_WINDOW), 1)
-        missing = min(needed, settings.MAIL_CONNECTIONS) - len(self._all)
         if not breaker.is_open() and time.monotonic() >= self._open_again_at:
-            for _ in range(missing - len(self._coming)):
-                self._coming.append(self._greeters.submit(_greeted))
+            self._coming += [Greeting() for _ in range(self._missing(waiting))]
         return bool(self._all or self._coming)
 
-    def _welcome(self, one: Future[Conversation]) -> None:
+    def _missing(self, waiting: int) -> int:
+        needed = max(self._busy() + ceil(waiting / settings.HANDOVER_WINDOW), 1)
+        quick = sum(not one.is_slow for one in self._coming)
+        room = settings.MAIL_CONNECTIONS - len(self._all) - len(self._coming)
+        missing = min(needed - len(self._all) - quick, room)
+        # Who was turned away asks for one connection at a time.
+        return min(missing, 1 - quick) if self._was_turned_away else missing
+
+    def _welcome(self, one: Greeting) -> None:
         try:
             courier = Courier(one.result())
         except (smtplib.SMTPException, OSError) as error:
             named = f"{type(error).__name__}: {error}"
             log.warning("mail server unreachable", error=named)
-            breaker.note_failure()
-            self._open_again_at = time.monotonic() + OPEN_AGAIN_SECONDS
+            self._note_turned_away()
         else:
             self._all.append(courier)
             self._selector.register(courier.sock, READ, courier)
+
+    def _note_turned_away(self) -> None:
+        """A server with which others talk is there: it wants no more of them."""
+        self._was_turned_away = True
+        self._open_again_at = time.monotonic() + OPEN_AGAIN_SECONDS
+        if not self._all:
+            breaker.note_failure()
 
     def _set_out(self, waiting: deque[Claim]) -> int:
         """Whoever is free takes a window; what was accepted meanwhile is noted."""
@@ -196,7 +254,10 @@ class Couriers:
         is_pressing = time.monotonic() >= self._noted_at + NOTE_SECONDS
         if not (free and waiting) and not (self._accepted and (free or is_pressing)):
             return 0
-        hands = [(one, _next_letters(waiting, one, len(free))) for one in free]
+        hands = [
+            (one, _next_letters(waiting, one, left))
+            for one, left in zip(free, range(len(free), 0, -1), strict=True)
+        ]
         wanted = [claim for _, letters in hands for claim, _ in letters]
         lease_ends = time.monotonic() + lease().total_seconds()
         begun = {one.claim.id: one for one in self._exchange(wanted)}
@@ -211,7 +272,8 @@ class Couriers:
             if mine:
                 window, bodies = map(list, zip(*mine, strict=True))
                 courier.set_out(window, bodies, begin_before=lease_ends)
-                self._hear(courier)
+        for courier in [one for one in free if not one.is_free]:
+            self._hear(courier)
         return number
 
     def _exchange(self, wanted: list[Claim]) -> list[Handover]:
@@ -223,7 +285,7 @@ class Couriers:
     def _gather(self) -> None:
         """A moment for the others to come: what most of them want is one statement."""
         ends_at = time.monotonic() + GATHER_SECONDS
-        while 0 < len(self._free()) < MOST * len(self._all):
+        while 0 < len(self._free()) < GATHERED_SHARE * len(self._all):
             if (left := ends_at - time.monotonic()) <= 0:
                 return
             self._listen(left)
@@ -242,15 +304,18 @@ class Couriers:
 
     def _hear(self, courier: Courier) -> None:
         if courier.is_free:
-            if courier.was_left():
-                self._hang_up(courier)
+            self._part_if_left(courier)
             return
-        others = []
-        for one, outcome in courier.go_on():
-            if outcome.fate is Fate.ACCEPTED:
-                self._accepted.append(Handover(one.claim, one.fence, outcome.reply))
-            else:
-                others.append((one, outcome))
+        try:
+            for one, outcome in courier.go_on():
+                if outcome.fate is Fate.ACCEPTED:
+                    self._accepted.append(Handover(one.claim, one.fence, outcome.reply))
+                else:
+                    self._others.append((one, outcome))
+        except BaseException:
+            # A fault of ours: its window is in doubt, the others' are not.
+            self._hang_up(courier)
+            raise
         if courier.is_free:
             breaker.note(courier.said)
         if not courier.is_good:
@@ -258,49 +323,74 @@ class Couriers:
         elif courier.listens_for != courier.waits_for:
             courier.listens_for = courier.waits_for
             self._selector.modify(courier.sock, courier.listens_for, courier)
-        for one, outcome in others:
-            self._settle(one, outcome)
 
-    def _settle(self, one: Handover, outcome: Outcome) -> None:
-        persistently(partial(settle, one, outcome))
-        if outcome.fate is Fate.REFUSED and not outcome.no_such_mailbox:
-            persistently(partial(self._weighing.note, one.claim.batch_id))
+    def _part_if_left(self, courier: Courier) -> None:
+        if courier.talk.wire.is_quiet():
+            return
+        self._hang_up(courier)
+        if not courier.said:
+            # It greets and hangs up: to be called again and again.
+            self._note_turned_away()
+
+    def _settle(self) -> None:
+        while self._others:
+            one, outcome = self._others[0]
+            persistently(partial(settle, one, outcome))
+            self._others.popleft()
+            if outcome.fate is Fate.REFUSED and not outcome.no_such_mailbox:
+                persistently(partial(self._weighing.note, one.claim.batch_id))
 
     def _hang_up(self, courier: Courier) -> None:
         self._all.remove(courier)
         self._selector.unregister(courier.sock)
-        _part(courier.talk)
+        courier.talk.close()
 
     def _come_home(self) -> None:
-        """Windows under way end: what the server took is known here alone."""
-        try:
-            while self._busy():
+        """Windows under way end: what the server took is known here alone.
+
+        Whatever goes wrong on the way, the rest is heard and written down.
+        """
+        errors: list[BaseException] = []
+        while self._busy():
+            try:
                 self._listen(self._patience())
+            except Exception as error:
+                errors.append(error)
+        try:
+            self._settle()
         finally:
             if self._accepted:
                 self._exchange([])
+        if errors:
+            raise errors[0]
 
 
-def _greeted() -> Conversation:
-    return Conversation(
-        settings.MAIL_SERVER, deadline_seconds=settings.MAIL_DEADLINE_SECONDS
-    ).__enter__()
+def _say_goodbye(talks: list[Conversation]) -> None:
+    """QUIT to all at once; who does not answer is left."""
+    threads = [
+        threading.Thread(target=one.__exit__, args=(None, None, None), daemon=True)
+        for one in talks
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
-def _part(talk: Conversation) -> None:
-    talk.__exit__(None, None, None)
-
-
-def _turn_away(coming: Future[Conversation]) -> None:
-    if coming.exception() is None:
-        _part(coming.result())
+def _let_go(waiting: deque[Claim]) -> None:
+    if waiting:
+        release([one.id for one in waiting])
+        waiting.clear()
 
 
 def _next_letters(
-    waiting: deque[Claim], courier: Courier, free: int
+    waiting: deque[Claim], courier: Courier, left: int
 ) -> list[tuple[Claim, Letter]]:
-    """A window's letters, ready to leave; whose can't be made fails alone."""
-    size = min(settings.HANDOVER_WINDOW, ceil(len(waiting) / free))
+    """A fair share of what waits among those `left`, a window at most.
+
+    Ready to leave; whose can't be made fails alone.
+    """
+    size = min(settings.HANDOVER_WINDOW, ceil(len(waiting) / left))
     letters: list[tuple[Claim, Letter]] = []
     while waiting and len(letters) < size:
         one = waiting.popleft()

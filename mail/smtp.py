@@ -177,6 +177,10 @@ class Conversation:
             # Every message's fate is known; a rude goodbye changes none.
             self._server.close()
 
+    def close(self) -> None:
+        """Without a goodbye: nobody waits for an answer to it."""
+        self._server.close()
+
     def _connect(self) -> _Server:
         kind = _TlsServer if self._settings["tls"] == "tls" else _Server
         options: dict[str, Any] = {"timeout": self._deadline_seconds}
@@ -260,6 +264,8 @@ class Conversation:
         """The letter's outcome, and whether the following envelope is on its way."""
         self._wire.start_clock(self._deadline_seconds)
         try:
+            if not is_announced and not self._wire.is_quiet():
+                raise smtplib.SMTPServerDisconnected("it spoke out of turn, or left")
             if not is_announced:
                 refusal = yield from self._announce(letter)
             else:
@@ -269,8 +275,9 @@ class Conversation:
             return outcome, False
         if refusal:
             return refusal, False
-        if time.monotonic() >= self._begin_before:
-            return Outcome(Fate.LATER, reason="its lease ended", reusable=False), False
+        # As after a stop of this process, or of the database it waited for.
+        if time.monotonic() >= min(self._begin_before, self._wire.deadline):
+            return Outcome(Fate.LATER, reason="its time ended", reusable=False), False
         ahead = b"".join(self._envelope_lines(one) for one in following)
         outcome = yield from self._body(letter, ahead)
         return outcome, bool(following)
@@ -314,25 +321,31 @@ class Conversation:
     def _envelope_replies(self) -> Steps[Outcome | None]:
         """The group's three replies; the first refusal is the letter's outcome."""
         first: tuple[Fate, int, bytes] | None = None
-        for fate_of, is_good in (
-            (_sender_fate, _succeeds),
-            (_fate, _succeeds),
-            (_fate, _waits_for_a_body),
-        ):
-            code, reply = yield from self._reply()
-            if not is_good(code) and first is None:
-                first = (fate_of(code, reply), code, reply)
-            if _ends(code):
-                break
-        if first is None:
-            return None
-        if _waits_for_a_body(code):
-            # It waits for a body although nobody is to get one (RFC 2920 section 3.1).
-            yield from self._wire.write(b".\r\n")
-            yield from self._reply()
-        # Where the connection ends anyway there is nothing to reset.
-        needs_reset = not _waits_for_a_body(code) and not _ends(code)
-        return (yield from self._reset(*first, needs_reset=needs_reset))
+        try:
+            for fate_of, is_good in (
+                (_sender_fate, _succeeds),
+                (_fate, _succeeds),
+                (_fate, _waits_for_a_body),
+            ):
+                code, reply = yield from self._reply()
+                if not is_good(code) and first is None:
+                    first = (fate_of(code, reply), code, reply)
+                if _ends(code):
+                    break
+            if first is None:
+                return None
+            if _waits_for_a_body(code):
+                # It waits for a body that nobody is to get (RFC 2920 section 3.1).
+                yield from self._wire.write(b".\r\n")
+                yield from self._reply()
+        except (smtplib.SMTPException, OSError):
+            if first is None:
+                raise
+            # What it said before it left holds.
+            return _outcome(*first, reusable=False)
+        if _ends(code):
+            return _outcome(*first, reusable=False)
+        return (yield from self._reset(*first, needs_reset=not _waits_for_a_body(code)))
 
     def _body(self, letter: Letter, ahead: bytes) -> Steps[Outcome]:
         """The body, its final dot, and in the same write what may travel `ahead`."""
@@ -365,8 +378,12 @@ class Conversation:
                 reusable = _succeeds(said)
             except (smtplib.SMTPException, OSError):
                 reusable = False
-        gone = fate is Fate.REFUSED and _names_no_mailbox(reply)
-        return Outcome(fate, _text(code, reply), _reason(code), gone, reusable)
+        return _outcome(fate, code, reply, reusable=reusable)
+
+
+def _outcome(fate: Fate, code: int, reply: bytes, *, reusable: bool) -> Outcome:
+    gone = fate is Fate.REFUSED and _names_no_mailbox(reply)
+    return Outcome(fate, _text(code, reply), _reason(code), gone, reusable)
 
 
 def _encryption(sock: Any) -> Encryption | None:

@@ -1,8 +1,8 @@
 """A socket that never blocks, so that one thread can look after many conversations.
 
 `Steps` are walked by whoever has the time: each stop means that the server has to do
-something first. After `deadline` the next step raises TooSlow, and none before what
-has come already is read.
+something first. Where it has not by the `deadline` the next step raises TooSlow; what
+has come already is read whatever the time.
 """
 
 import select
@@ -69,14 +69,23 @@ class Wire:
         """What has come, b"" at the end; None where there is nothing yet."""
         try:
             return self.sock.recv(4096)
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
+
+    def is_quiet(self) -> bool:
+        """Whether the server has said nothing that nobody asked for, nor left."""
+        try:
+            return not self._unread and self.receive() is None
+        except OSError:
+            return False
 
     def wait(self) -> None:
         """Until the next step may get on, or the deadline."""
-        seconds = max(self.deadline - time.monotonic(), 0)
-        reads, writes = ([], [self.sock]) if self.waits_to_write else ([self.sock], [])
-        select.select(reads, writes, [], seconds)
+        poll = select.poll()
+        poll.register(
+            self.sock, select.POLLOUT if self.waits_to_write else select.POLLIN
+        )
+        poll.poll(max(self.deadline - time.monotonic(), 0) * 1000)
 
     def _pause(self, *, to_write: bool = False) -> Steps[None]:
         if time.monotonic() >= self.deadline:

@@ -238,7 +238,7 @@ def test_a_site_that_is_adopted_elsewhere_stops_at_its_next_claim(
     assert (send_due(), mailbox.taken) == (0, [])
 
 
-def test_a_worker_in_the_middle_of_its_shift_claims_nothing_more(held: Batch) -> None:
+def test_a_worker_in_the_middle_of_its_run_claims_nothing_more(held: Batch) -> None:
     assert claim() == []
 
 

@@ -26,6 +26,7 @@ class FaultyServer:
         self.faults = faults
         self.ehlo = ehlo
         self.accepted: list[bytes] = []
+        self.heard: list[bytes] = []
         # Between two octets of a planned reply.
         self.drip_seconds = 0.0
         # After its answer to a body.
@@ -38,12 +39,18 @@ class FaultyServer:
     def _serve(self) -> None:
         connection, _ = self._listener.accept()
         connection.settimeout(10)
-        with connection, connection.makefile("rwb", buffering=0) as wire:
+        with (
+            # Whoever calls may leave while it speaks.
+            suppress(ConnectionError),
+            connection,
+            connection.makefile("rwb", buffering=0) as wire,
+        ):
             wire.write(b"220 faulty\r\n")
             while (line := wire.readline()) and self._answer(wire, line):
                 pass
 
     def _answer(self, wire: socket.SocketIO, line: bytes) -> bool:
+        self.heard.append(line)
         step = line[:4].strip().lower().decode()
         if step in ("ehlo", "helo"):
             wire.write(self.ehlo)
@@ -87,8 +94,8 @@ class FaultyServer:
         self._thread.join(timeout=10)
 
 
-PLAIN = b"250 8BITMIME\r\n"
-PIPELINING = b"250-PIPELINING\r\n250 8BITMIME\r\n"
+PLAIN = b"250-here\r\n250 8BITMIME\r\n"
+PIPELINING = b"250-here\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
 
 
 @contextmanager
@@ -248,6 +255,54 @@ def test_s4_letters_not_begun_when_the_connection_ends_come_later(
     fates = [one.fate for one in outcomes]
     assert fates == [Fate.UNCERTAIN, Fate.LATER, Fate.LATER]
     assert len(server.accepted) == 1
+
+
+def test_pipelining_is_used_where_it_is_offered_and_only_there() -> None:
+    """RFC 2920: the server hears RCPT and DATA before it has answered MAIL."""
+    heard: dict[bytes, list[bytes]] = {}
+    for ehlo in (PLAIN, PIPELINING):
+        with faulty(ehlo, mail=b"550 not you\r\n") as server:
+            deliver(server)
+        heard[ehlo] = [line[:4].upper() for line in server.heard]
+
+    assert heard[PLAIN] == [b"EHLO", b"MAIL", b"RSET", b"QUIT"]
+    assert heard[PIPELINING][:4] == [b"EHLO", b"MAIL", b"RCPT", b"DATA"]
+
+
+def test_s4_a_refusal_holds_when_the_server_hangs_up_after_it() -> None:
+    with faulty(PIPELINING, rcpt=b"550 5.1.1 no\r\n", data=None) as server:
+        outcome = deliver(server)
+
+    assert (outcome.fate, outcome.no_such_mailbox) == (Fate.REFUSED, True)
+    assert not outcome.reusable
+
+
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
+def test_s4_a_reply_too_many_is_not_taken_for_the_next_ones(ehlo: bytes) -> None:
+    letter = Letter("a@health.example", "b@example.com", MESSAGE)
+    with (
+        faulty(ehlo, dot=b"250 taken\r\n550 what?\r\n") as server,
+        conversation(server.port) as talk,
+    ):
+        first = list(talk.hand_over_all([letter]))
+        second = list(talk.hand_over_all([letter]))
+
+    assert [one.fate for one in first + second] == [Fate.ACCEPTED, Fate.LATER]
+    assert len(server.accepted) == 1
+
+
+@pytest.mark.parametrize("ehlo", [PLAIN, PIPELINING])
+def test_s4_no_body_leaves_after_the_messages_deadline(ehlo: bytes) -> None:
+    """As when this process, or the database it waited for, stood still."""
+    letter = Letter("a@health.example", "b@example.com", MESSAGE)
+    with faulty(ehlo) as server, conversation(server.port, seconds=0.3) as talk:
+        steps = talk.handing_over([letter])
+        assert next(steps) is None
+        time.sleep(0.5)
+        outcomes = [one for one in steps if one is not None]
+
+    assert [one.fate for one in outcomes] == [Fate.LATER]
+    assert server.accepted == []
 
 
 def test_s4_only_an_enhanced_5_1_code_says_that_a_mailbox_is_gone() -> None:

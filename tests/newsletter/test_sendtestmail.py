@@ -113,7 +113,11 @@ def test_a_refused_sender_is_shown_and_suppresses_nobody(
 
 
 @pytest.mark.parametrize(
-    "ehlo", [b"250 8BITMIME\r\n", b"250-PIPELINING\r\n250 8BITMIME\r\n"]
+    "ehlo",
+    [
+        b"250-here\r\n250 8BITMIME\r\n",
+        b"250-here\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
+    ],
 )
 @pytest.mark.parametrize(
     ("fault", "step", "sentence"),
