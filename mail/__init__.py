@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mail.counting import counts as counts
     from mail.environment import why_held as why_held
     from mail.hints import wake as wake
+    from mail.leaving_alone import VALKEY as VALKEY
     from mail.links import is_signed as is_signed
     from mail.links import read_token as read_token
     from mail.links import token as token
@@ -55,6 +56,7 @@ _DOOR = {
     "counts": "counting",
     "why_held": "environment",
     "wake": "hints",
+    "VALKEY": "leaving_alone",
     "is_signed": "links",
     "read_token": "links",
     "token": "links",

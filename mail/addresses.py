@@ -26,7 +26,8 @@ def canonical_address(typed: str) -> str:
     The local part must be ASCII and only its letters' case is folded; the domain is
     IDNA 2008. Raises NotAnAddress with a sentence for the person.
     """
-    text = typed.strip(" \t\r\n")
+    # A no-break space comes along with what is copied from a page.
+    text = typed.strip(" \t\r\n\u00a0")
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
         raise NotAnAddress("Enter an email address, like name@example.com.")

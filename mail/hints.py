@@ -5,6 +5,8 @@ from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from mail.leaving_alone import VALKEY
+
 log = structlog.get_logger(__name__)
 
 
@@ -14,8 +16,13 @@ def wake(task: str) -> None:
 
 
 def _send(task: str) -> None:
+    if not VALKEY.may_try():
+        return
     try:
         current_app.send_task(task, ignore_result=True, expires=60)
     except (OperationalError, OSError):
         # Redis is away: beat asks "what is due?" again soon.
+        VALKEY.failed()
         log.warning("hint lost", task=task)
+    else:
+        VALKEY.worked()

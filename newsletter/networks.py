@@ -10,5 +10,7 @@ def truncated(address: str) -> str:
         parsed = ip_address(address)
     except ValueError:
         return ""
+    # ::ffff:192.0.2.1 is how a dual-stack socket writes an IPv4 address (RFC 4291).
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     length = 24 if isinstance(parsed, IPv4Address) else 48
     return str(ip_network(f"{parsed}/{length}", strict=False))

@@ -17,7 +17,7 @@ from mail import (
     token_key,
     wake,
 )
-from newsletter import consent, emails
+from newsletter import consent, emails, limits
 from newsletter.models import LinkRequest, Subscriber
 
 RESOLVE = "newsletter.resolve_link_requests"
@@ -50,13 +50,17 @@ class Wishes:
     paused_until: datetime | None
 
 
-def ask_for_link(typed: str) -> None:
-    """Note that somebody wants a preferences link. Raises NotAnAddress.
+def ask_for_link(typed: str, *, network: str = "") -> None:
+    """Note that somebody wants a preferences link.
 
     One insert, whatever the address is: the answer tells nobody who is on the list.
+    Raises NotAnAddress, and what `limits.admit` raises.
     """
+    address = canonical_address(typed)
+    if not limits.admit("link", address=address, network=network):
+        return
     with transaction.atomic():
-        LinkRequest.objects.create(address=canonical_address(typed))
+        LinkRequest.objects.create(address=address)
         wake(RESOLVE)
 
 

@@ -22,7 +22,7 @@ from mail import (
     token_key,
     wake,
 )
-from newsletter import consent, emails, wording
+from newsletter import consent, emails, limits, wording
 from newsletter.models import SignUp, Subscriber
 
 RESOLVE = "newsletter.resolve_sign_ups"
@@ -43,11 +43,16 @@ def signup_is_open() -> bool:
 
 
 def take_sign_up(typed: str, *, page: str = "", network: str = "") -> None:
-    """Note a wish to subscribe. Raises NotAnAddress or SignUpClosed."""
+    """Note a wish to subscribe, unless the mailbox was named too often lately.
+
+    Raises NotAnAddress, SignUpClosed, and what `limits.admit` raises.
+    """
     address = canonical_address(typed)
     terms = catalogue.live_revision_id("terms")
     if terms is None or not signup_is_open():
         raise SignUpClosed
+    if not limits.admit("sign-up", address=address, network=network):
+        return
     with transaction.atomic():
         SignUp.objects.create(
             address=address,

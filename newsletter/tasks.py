@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from newsletter import preferences, scheduling, shortages, subscribing
+from newsletter import counting, preferences, scheduling, shortages, subscribing
 
 
 @shared_task(name="newsletter.resolve_sign_ups")
@@ -22,3 +22,8 @@ def start_due_issues() -> None:
 @shared_task(name="newsletter.warn_of_shortages")
 def warn_of_shortages() -> None:
     shortages.warn()
+
+
+@shared_task(name="newsletter.forget_old_tallies")
+def forget_old_tallies() -> None:
+    counting.forget_old_tallies()

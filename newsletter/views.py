@@ -1,12 +1,16 @@
 """GET shows a button, POST acts: mail scanners open every link (RFC 8058)."""
 
-from django.http import HttpRequest, HttpResponse
+from math import ceil
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from newsletter import scheduling, subscribing, wording
+from newsletter import limits, scheduling, subscribing, wording
 from newsletter.forms import SubscribeForm
 from newsletter.networks import truncated
 
@@ -27,15 +31,50 @@ def _take_in(request: HttpRequest) -> HttpResponse:
     form = SubscribeForm(request.POST)
     if not form.is_valid():
         return render(request, "newsletter/subscribe.html", _box(form), status=422)
+    if form.was_filled_by_a_program():
+        return render(request, "newsletter/check_inbox.html")
     try:
         subscribing.take_sign_up(
             form.cleaned_data["email"],
-            page=request.headers.get("Referer", ""),
-            network=truncated(request.META.get("REMOTE_ADDR", "")),
+            page=_page(request),
+            network=network_of(request),
         )
     except subscribing.SignUpClosed:
         return render(request, "newsletter/subscribe.html", _box(form), status=503)
+    except limits.TooMany as error:
+        return not_now(request, error)
     return render(request, "newsletter/check_inbox.html")
+
+
+def network_of(request: HttpRequest) -> str:
+    return truncated(request.META.get("REMOTE_ADDR", ""))
+
+
+def _page(request: HttpRequest) -> str:
+    """Which of our pages the box was on: no search words, no link's token."""
+    came_from = request.headers.get("Referer", "")
+    if not came_from.startswith(f"{settings.SITE_URL}/"):
+        return ""
+    path = came_from.removeprefix(settings.SITE_URL).partition("?")[0]
+    try:
+        match = resolve(path)
+    except Http404:
+        return ""
+    return "" if "token" in match.kwargs else f"{settings.SITE_URL}{path}"
+
+
+def not_now(request: HttpRequest, error: limits.TooMany) -> HttpResponse:
+    """The same for every address: 429 for one network, 503 while all have to wait."""
+    paused = isinstance(error, limits.Paused)
+    minutes = ceil(error.retry_after / 60)
+    response = render(
+        request,
+        "newsletter/not_now.html",
+        {"paused": paused, "minutes": minutes},
+        status=503 if paused else 429,
+    )
+    response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _box(form: SubscribeForm) -> dict[str, object]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 from django.core.management import call_command
@@ -24,6 +25,7 @@ from psycopg import sql
 from pytest_django import DjangoDbBlocker, Settings
 from xdist.scheduler import LoadScopeScheduling
 
+from mail.leaving_alone import VALKEY
 from twitchsite import embedded
 from twitchsite.embedded.mailbox import Keeper, messages, protocol
 from twitchsite.env import broker, database
@@ -102,8 +104,11 @@ def cluster() -> Servers:
 
 @pytest.fixture(autouse=True)
 def own_valkey(cluster: Servers, settings: Settings) -> None:
-    """The cache is this process's own index of the run's Valkey."""
+    """Cache and counts are in this process's own index of the run's Valkey, empty."""
     url = cluster.redis_url()
+    redis.Redis.from_url(url).flushdb()
+    VALKEY.worked()
+    settings.REDIS_URL = url
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": url}}
     settings.CELERY_BROKER_URL = broker(url)
 

@@ -35,6 +35,15 @@ CONSENT_KEY = env.text("CONSENT_KEY", remedy="Make one: openssl rand -base64 48"
 # Keys that signed earlier links and are still believed, newest first.
 CONSENT_KEY_FALLBACKS = env.listed("CONSENT_KEY_FALLBACKS")
 
+# How many proxies stand before web, each of which adds to X-Forwarded-For. Web speaks
+# no TLS itself, so an https site has one.
+TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 1 if HTTPS else 0)
+# Sign-ups, and lost links apart from them: a day for one mailbox, an hour from one
+# network and in all. Reasons: docs/operating.md.
+ASKED_PER_ADDRESS = env.number("ASKED_PER_ADDRESS", 10, at_least=1)
+ASKED_PER_NETWORK = env.number("ASKED_PER_NETWORK", 2_000, at_least=1)
+ASKED_IN_ALL = env.number("ASKED_IN_ALL", 20_000, at_least=1)
+
 # --- Rooms ---------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -65,6 +74,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "twitchsite.middleware.ClientAddress",
     "twitchsite.middleware.BodyLimit",
     "twitchsite.middleware.ReadableQuery",
     "twitchsite.middleware.SameOriginGuard",
@@ -156,6 +166,7 @@ CELERY_BEAT_SCHEDULE = {
     "mail preferences links": _every("newsletter.resolve_link_requests", 5),
     "start due issues": _every("newsletter.start_due_issues", 5),
     "warn of shortages": _every("newsletter.warn_of_shortages", 600),
+    "forget old tallies": _every("newsletter.forget_old_tallies", 3600),
     "send what is due": _every("mail.send_due", 5),
     # What a crash left is to be on its way within a minute after its lease.
     "sweep": _every("mail.sweep", 30),

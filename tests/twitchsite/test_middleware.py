@@ -1,8 +1,14 @@
 import pytest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.test import RequestFactory
+from pytest_django import Settings
 
-from twitchsite.middleware import HEADERS, SameOriginGuard, SecurityHeaders
+from twitchsite.middleware import (
+    HEADERS,
+    ClientAddress,
+    SameOriginGuard,
+    SecurityHeaders,
+)
 
 pytestmark = pytest.mark.django_db
 OWN, OTHER = "https://health.example", "https://elsewhere.example"
@@ -65,3 +71,35 @@ def test_w4_every_status_carries_the_headers(status: int) -> None:
     response = answer(RequestFactory().get("/"))
 
     assert {name: response.headers[name] for name in HEADERS} == HEADERS
+
+
+@pytest.mark.parametrize(
+    ("proxies", "chain", "expected"),
+    [
+        (0, "203.0.113.9", "192.0.2.1"),
+        (1, None, "192.0.2.1"),
+        (1, "203.0.113.9", "203.0.113.9"),
+        # What stands before it the client may have made up.
+        (1, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (2, "198.51.100.1, 203.0.113.9", "198.51.100.1"),
+        (2, "1.1.1.1,198.51.100.1,10.0.0.1", "198.51.100.1"),
+        # It did not come through both.
+        (2, "203.0.113.9", "192.0.2.1"),
+        (1, "203.0.113.9:4711", "203.0.113.9"),
+        (1, "[2001:db8::1]:4711", "2001:db8::1"),
+        (1, "2001:db8::1", "2001:db8::1"),
+        (1, "unknown", "192.0.2.1"),
+        (1, "203.0.113.9,", "192.0.2.1"),
+        (1, "\u0661.1.1.1", "192.0.2.1"),
+    ],
+)
+def test_the_client_stands_before_the_proxies_and_forged_headers_never_count(
+    settings: Settings, proxies: int, chain: str | None, expected: str
+) -> None:
+    settings.TRUSTED_PROXIES = proxies
+    headers = {"X-Forwarded-For": chain} if chain else {}
+    request = RequestFactory().get("/", headers=headers, REMOTE_ADDR="192.0.2.1")
+
+    ClientAddress(view)(request)
+
+    assert request.META["REMOTE_ADDR"] == expected
