@@ -18,6 +18,7 @@ from mail.sending import closing, send_due
 from mail.smtp import Conversation, Letter
 from tests.conftest import Mailbox
 from tests.mail.test_sending import person, states, tip_for_everybody
+from twitchsite.embedded.mailbox import messages
 
 State = Delivery.State
 SLOW = "slow@example.com"
@@ -204,6 +205,23 @@ def ask(recipient: Recipient) -> None:
         html="<html><body>x</body></html>",
         text="x",
     )
+
+
+def test_a_message_larger_than_the_buffers_leaves_beside_others(
+    db: None, mailbox: Mailbox, settings: Settings
+) -> None:
+    settings.MAIL_CONNECTIONS, settings.MAIL_DEADLINE_SECONDS = 2, 10
+    beside = claimed(*several(5))
+    ask(person("large"))
+    large = b"To: @@TO@@\r\n\r\n" + (b"x" * 998 + b"\r\n") * 12_000
+    Delivery.objects.filter(batch=None).update(message=large)
+    claims = claim() + beside
+
+    with Couriers() as couriers:
+        couriers.deliver(claims)
+
+    assert set(states().values()) == {State.ACCEPTED}
+    assert max(one.path.stat().st_size for one in messages(mailbox.folder)) > 12_000_000
 
 
 def test_an_unasked_for_goodbye_holds_up_nobody(
