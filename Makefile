@@ -40,6 +40,7 @@ chaos: development ## Kill, freeze and starve the site (SEEDS="1 2 3", SCENARIO=
 bench: development ## Measure against the limits, as ratios (bench/README.md)
 	@$(PY) -m bench.sending
 	@$(PY) -m bench.million
+	@$(PY) -m bench.imports
 
 format: development ## Put the code into shape
 	@$(PY) -m ruff check --fix --quiet .

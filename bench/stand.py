@@ -46,7 +46,7 @@ def standing(**settings: str) -> Iterator[tuple[embedded.Services, int]]:
         embedded.running(Path(folder), durable=True) as services,
         sink() as port,
     ):
-        _configure(services, port, DATA_DIR=folder, **settings)
+        configure(services, port, DATA_DIR=folder, **settings)
         yield services, port
 
 
@@ -77,7 +77,7 @@ def _wait_for(port: int) -> None:
     raise TimeoutError("smtp-sink did not start")
 
 
-def _configure(services: embedded.Services, port: int, **settings: str) -> None:
+def configure(services: embedded.Services, port: int, **settings: str) -> None:
     """The site's own settings on the bench's servers."""
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "twitchsite.settings",

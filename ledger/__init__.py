@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ledger.readonly import ReadOnlyAdmin as ReadOnlyAdmin
     from ledger.recording import TakenAway as TakenAway
     from ledger.recording import attest as attest
+    from ledger.recording import attest_many as attest_many
     from ledger.recording import is_authentic as is_authentic
     from ledger.recording import record as record
     from ledger.recording import refuse_taken_away as refuse_taken_away
@@ -34,6 +35,7 @@ _DOOR = {
     "Redaction": "models",
     "TakenAway": "recording",
     "attest": "recording",
+    "attest_many": "recording",
     "is_authentic": "recording",
     "is_redacted": "redacting",
     "record": "recording",

@@ -1,4 +1,5 @@
 import secrets
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import TypeVar
 
@@ -50,6 +51,21 @@ def attest(row: Row, *, using: str = "default") -> Row:
             # REDACTED asks for such a column.
             refuse_taken_away(row.digest, using=using)  # type: ignore[attr-defined]
     return row
+
+
+@transaction.atomic
+def attest_many(rows: Sequence[Row]) -> None:
+    """As `attest`, for many rows of one model without texts to redact."""
+    salts = [new_salt() for _ in rows]
+    entries = Entry.objects.bulk_create(
+        Entry(kind=row.KIND, salt=salt, commitment=commitment(salt, row.facts()))
+        for row, salt in zip(rows, salts, strict=True)
+    )
+    Unsealed.objects.bulk_create(Unsealed(entry=entry) for entry in entries)
+    for row, entry in zip(rows, entries, strict=True):
+        row.entry = entry
+    for model in {type(row) for row in rows}:
+        model._default_manager.bulk_create(rows)
 
 
 def refuse_taken_away(digest: str, *, using: str = "default") -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mail.links import token_key as token_key
     from mail.models import Batch as Batch
     from mail.models import Delivery as Delivery
+    from mail.models import KeptSuppression as KeptSuppression
     from mail.models import Recipient as Recipient
     from mail.objections import MayNotGoOn as MayNotGoOn
     from mail.objections import ask_before_going_on as ask_before_going_on
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from mail.queueing import start_batch as start_batch
     from mail.queueing import tell_staff as tell_staff
     from mail.recipients import erase as erase
+    from mail.recipients import kept_off as kept_off
     from mail.recipients import recipient_for as recipient_for
+    from mail.recipients import recipients_for as recipients_for
     from mail.rendering import absolute as absolute
     from mail.rendering import render as render
 
@@ -63,6 +66,7 @@ _DOOR = {
     "token_key": "links",
     "Batch": "models",
     "Delivery": "models",
+    "KeptSuppression": "models",
     "Recipient": "models",
     "MayNotGoOn": "objections",
     "ask_before_going_on": "objections",
@@ -74,7 +78,9 @@ _DOOR = {
     "start_batch": "queueing",
     "tell_staff": "queueing",
     "erase": "recipients",
+    "kept_off": "recipients",
     "recipient_for": "recipients",
+    "recipients_for": "recipients",
     "absolute": "rendering",
     "render": "rendering",
 }

@@ -1,6 +1,7 @@
 """Which addresses a receiver accepts, and when two are the same mailbox."""
 
 import re
+from functools import lru_cache
 
 import idna
 
@@ -47,6 +48,8 @@ def canonical_address(typed: str) -> str:
     return address
 
 
+# A list of a million has some ten thousand domains.
+@lru_cache(maxsize=32_768)
 def _ascii_domain(domain: str) -> str:
     # U+212A KELVIN SIGN lower-cases to k: such a domain is another one's mask.
     if any(not char.isascii() and char.lower().isascii() for char in domain):

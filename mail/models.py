@@ -85,12 +85,23 @@ class Recipient(models.Model):
 
 
 class KeptSuppression(models.Model):
-    """An erased mailbox that must not be written to all the same, as a keyed hash."""
+    """An erased mailbox that must not be written to all the same, as a keyed hash.
+
+    Who left, or did not answer, may come back by themselves: that is consent anew. No
+    file brings them back.
+    """
+
+    class Reason(models.TextChoices):
+        HARD_BOUNCE = "hard bounce"
+        COMPLAINT = "complaint"
+        MANUAL = "manual"
+        LEFT = "left"
+        NO_ANSWER = "no answer"
 
     address_mac = models.CharField(
         max_length=64, unique=True, help_text="HMAC-SHA-256 under CONSENT_KEY."
     )
-    suppression = models.CharField(max_length=20, choices=Recipient.Suppression)
+    suppression = models.CharField(max_length=20, choices=Reason)
     suppressed_at = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -30,12 +30,14 @@ def enqueue(
     subject: str,
     html: str,
     text: str,
+    due_at: datetime | None = None,
 ) -> bool:
     """Queue one message; False if `idempotency_key` was queued before.
 
-    Raises `building.BadHeader` for a subject no header can carry.
+    It leaves at once, or at `due_at`, which its Date header says too. Raises
+    `building.BadHeader` for a subject no header can carry.
     """
-    now = timezone.now()
+    due_at = due_at or timezone.now()
     created = Delivery.objects.bulk_create(
         [
             Delivery(
@@ -43,8 +45,8 @@ def enqueue(
                 kind=kind,
                 idempotency_key=idempotency_key,
                 message=building.build_single(subject, html, text),
-                dated_at=now,
-                due_at=now,
+                dated_at=due_at,
+                due_at=due_at,
             )
         ],
         ignore_conflicts=True,
@@ -53,7 +55,7 @@ def enqueue(
     return (
         bool(created)
         and Delivery.objects.filter(
-            idempotency_key=idempotency_key, dated_at=now
+            idempotency_key=idempotency_key, dated_at=due_at
         ).exists()
     )
 

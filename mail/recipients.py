@@ -1,8 +1,9 @@
 """A mailbox by its address, and how the address leaves these tables for good."""
 
+from collections.abc import Collection
 from uuid import uuid4
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from mail.links import address_macs
@@ -19,7 +20,10 @@ def recipient_for(address: str) -> Recipient:
     """
     _, is_new = Recipient.objects.get_or_create(address=address)
     recipient = Recipient.objects.select_for_update().get(address=address)
-    kept = KeptSuppression.objects.filter(address_mac__in=address_macs(address))
+    kept = KeptSuppression.objects.filter(
+        address_mac__in=address_macs(address),
+        suppression__in=Recipient.Suppression.values,
+    )
     if is_new and (found := kept.order_by("-suppressed_at").first()):
         recipient.suppression = found.suppression
         recipient.suppressed_at = found.suppressed_at
@@ -28,22 +32,50 @@ def recipient_for(address: str) -> Recipient:
 
 
 @transaction.atomic
-def erase(recipient: Recipient) -> None:
+def recipients_for(addresses: Collection[str]) -> dict[str, Recipient]:
+    """As `recipient_for`, of many who were not kept off (`kept_off`), by address.
+
+    Always in one order, so that two who want the same ones wait for each other.
+    """
+    in_order = sorted(addresses)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO mail_recipient (address, suppression) "
+            "SELECT address, '' FROM unnest(%s::text[]) AS address "
+            "ON CONFLICT DO NOTHING",
+            [in_order],
+        )
+    found = Recipient.objects.filter(address__in=in_order).order_by("address")
+    return {one.address: one for one in found.select_for_update()}
+
+
+def kept_off(addresses: Collection[str]) -> dict[str, str]:
+    """Which of `addresses` were erased and may not come back in a file, and why."""
+    by_mac = {mac: address for address in addresses for mac in address_macs(address)}
+    kept = KeptSuppression.objects.filter(address_mac__in=list(by_mac))
+    return {
+        by_mac[mac]: why for mac, why in kept.values_list("address_mac", "suppression")
+    }
+
+
+@transaction.atomic
+def erase(recipient: Recipient, *, kept: KeptSuppression.Reason | None = None) -> None:
     """Forget the address; the row stays as nobody's, for its deliveries to count.
 
-    What waits for it is dropped. A suppression is kept as a keyed hash. What is just
-    being handed over ends by itself, and `forget_replies` cleans up behind it.
+    What waits for it is dropped. A suppression is kept as a keyed hash, and else what
+    `kept` says. What is just being handed over ends by itself, and `forget_replies`
+    cleans up behind it.
     """
     recipient = Recipient.objects.select_for_update().get(pk=recipient.pk)
-    if recipient.suppressed_at:
+    now = timezone.now()
+    if recipient.suppressed_at or kept:
         KeptSuppression.objects.update_or_create(
             address_mac=address_macs(recipient.address)[0],
             defaults={
-                "suppression": recipient.suppression,
-                "suppressed_at": recipient.suppressed_at,
+                "suppression": recipient.suppression or str(kept),
+                "suppressed_at": recipient.suppressed_at or now,
             },
         )
-    now = timezone.now()
     Delivery.objects.waiting().filter(recipient=recipient).update(
         state=State.DROPPED, reason="erased", finished_at=now, message=None
     )

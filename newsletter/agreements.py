@@ -57,10 +57,10 @@ def _told(facts: list[Fact]) -> Iterator[Agreement]:
     for fact in facts:
         event = fact.event
         is_new = event.act == ConsentEvent.Act.REQUESTED
-        if is_new and event.matter == ConsentEvent.Matter.NEWSLETTER:
+        # Who came in with a file saw the words where they confirmed.
+        if event.wording and event.matter == ConsentEvent.Matter.NEWSLETTER:
             if current:
                 yield current
-            assert event.wording is not None, "a request has words"  # noqa: S101
             current = Agreement(event.wording, event.occurred_at, None)
         if current is None:
             continue

@@ -7,7 +7,14 @@ from hashlib import sha256
 from django.db import transaction
 
 from ledger import attest, canonical_json
-from newsletter.models import ConsentContext, ConsentEvent, SignUp, Subscriber, Wording
+from newsletter.models import (
+    ConsentContext,
+    ConsentEvent,
+    ImportedContext,
+    SignUp,
+    Subscriber,
+    Wording,
+)
 
 Act, Matter = ConsentEvent.Act, ConsentEvent.Matter
 
@@ -28,8 +35,11 @@ def requested(subscriber: Subscriber, sign_up: SignUp, at: datetime) -> None:
     _write(subscriber, Matter.TERMS, Act.REQUESTED, at, wording=wording, terms=terms)
 
 
-def confirmed(subscriber: Subscriber, at: datetime) -> None:
-    _write(subscriber, Matter.NEWSLETTER, Act.CONFIRMED, at)
+def confirmed(
+    subscriber: Subscriber, at: datetime, *, wording: Wording | None = None
+) -> None:
+    """`wording` where the person saw no box: they came in with a file."""
+    _write(subscriber, Matter.NEWSLETTER, Act.CONFIRMED, at, wording=wording)
 
 
 def withdrawn(subscriber: Subscriber, at: datetime) -> None:
@@ -46,6 +56,7 @@ def erased(subscriber: Subscriber, at: datetime) -> None:
     """The last fact about this key; where consents were given is forgotten."""
     _write(subscriber, Matter.NEWSLETTER, Act.ERASED, at)
     ConsentContext.objects.filter(event__subscriber_key=subscriber.key).delete()
+    ImportedContext.objects.filter(evidence__subscriber_key=subscriber.key).delete()
 
 
 @transaction.atomic
@@ -81,5 +92,10 @@ def _write(
 
 def context_commitment(salt: str, page: str, network: str) -> str:
     """SHA-256, hexadecimal: shows later what the side row said, or that it went."""
-    facts = canonical_json({"page": page, "network": network})
-    return sha256(bytes.fromhex(salt) + facts).hexdigest()
+    return commitment_to(salt, {"page": page, "network": network})
+
+
+def commitment_to(salt: str, words: dict[str, str]) -> str:
+    """SHA-256, hexadecimal, over the salt's bytes and the words of a side row."""
+    said = canonical_json({**words})
+    return sha256(bytes.fromhex(salt) + said).hexdigest()

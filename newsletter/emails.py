@@ -24,6 +24,8 @@ from newsletter.models import HealthTip, Issue, Subscriber, TipRevision, TipShor
 
 # What a mail lists of the tips that wait; all of them stand in the admin.
 LISTED = 10
+# As long as `subscribing.to_confirm` takes such a link.
+PERMISSION_HOLDS_DAYS = 30
 
 
 def confirmation(subscriber: Subscriber) -> None:
@@ -42,6 +44,29 @@ def confirmation(subscriber: Subscriber) -> None:
         context,
         kind=Delivery.Kind.CONFIRMATION,
         idempotency_key=f"confirmation-{subscriber.pk}-{asked_at}",
+    )
+
+
+def repermission(subscriber: Subscriber, *, due_at: datetime) -> None:
+    """The one question to somebody from another list: may we write to you?"""
+    assert subscriber.asked_at is not None, "asking is what makes the link"  # noqa: S101
+    bound_to = subscriber.asked_at.isoformat()
+    link = token("confirm", subscriber.recipient.key, bound_to=bound_to)
+    context = {
+        "confirm_url": f"{settings.SITE_URL}/newsletter/confirm/{link}/",
+        "privacy_url": absolute("/about/privacy/"),
+        "purpose": wording.PURPOSE,
+        "button": wording.PERMISSION_BUTTON,
+        "expires_days": PERMISSION_HOLDS_DAYS,
+    }
+    _single(
+        subscriber.recipient,
+        "repermission",
+        context,
+        kind=Delivery.Kind.CONFIRMATION,
+        # One to a mailbox, ever.
+        idempotency_key=f"repermission-{subscriber.recipient.pk}",
+        due_at=due_at,
     )
 
 
@@ -91,6 +116,7 @@ def _single(
     *,
     kind: Delivery.Kind,
     idempotency_key: str,
+    due_at: datetime | None = None,
 ) -> None:
     mail = render(name, context)
     enqueue(
@@ -100,6 +126,7 @@ def _single(
         subject=mail.subject,
         html=mail.html,
         text=mail.text,
+        due_at=due_at,
     )
 
 

@@ -66,6 +66,31 @@ class SignUp(models.Model):
         return f"sign-up {self.pk}"
 
 
+class ListImport(models.Model):
+    """A file of people from another list, known by its digest; its bytes are not kept.
+
+    The same file again is the same import.
+    """
+
+    file_digest = models.CharField(max_length=64, unique=True)
+    began_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(
+        null=True, help_text="When it was first taken in to its last line."
+    )
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(file_digest__regex=HEXADECIMAL),
+                name="newsletter_listimport_digest_is_hexadecimal",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"import {self.pk}"
+
+
 class SubscriberQuerySet(models.QuerySet["Subscriber"]):
     def eligible(self, at: datetime | None = None) -> Self:
         """Who gets a tip that starts at `at` (aware; now by default)."""
@@ -74,6 +99,16 @@ class SubscriberQuerySet(models.QuerySet["Subscriber"]):
             Q(paused_until__isnull=True) | Q(paused_until__lte=now),
             status=Subscriber.Status.CONFIRMED,
             recipient__may_receive=True,
+            recipient__suppressed_at__isnull=True,
+        )
+
+    def unasked(self) -> Self:
+        """Who came in with a file, may be written to, and was not asked yet."""
+        return self.filter(
+            brought_by__isnull=False,
+            status=Subscriber.Status.UNCONFIRMED,
+            unsubscribed_at__isnull=True,
+            permission_asked_at__isnull=True,
             recipient__suppressed_at__isnull=True,
         )
 
@@ -146,6 +181,19 @@ class Subscriber(models.Model):
         help_text="The new address, until it is confirmed from there.",
     )
     moving_asked_at = models.DateTimeField(null=True, blank=True)
+    brought_by = models.ForeignKey(
+        ListImport,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="subscribers",
+        help_text="The file that the person came in with; empty: through the box.",
+    )
+    permission_asked_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When somebody from such a file was asked whether we may write.",
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects = SubscriberQuerySet.as_manager()
@@ -268,6 +316,61 @@ class ConsentContext(models.Model):
 
     def __str__(self) -> str:
         return f"context of {self.event_id}"
+
+
+class ImportedEvidence(Attested):
+    """What another list knew of a consent, as the file said it, and who vouches for it.
+
+    Keyed as consent events are. The file's digest and line lead back to the file.
+    """
+
+    KIND = "newsletter.imported_evidence"
+    FACTS = (
+        *("subscriber_key", "file_digest", "line", "trusted", "agreed_at"),
+        *("context_commitment", "recorded_at"),
+    )
+
+    subscriber_key = models.UUIDField(db_index=True)
+    file_digest = models.CharField(max_length=64)
+    line = models.PositiveIntegerField()
+    trusted = models.BooleanField(
+        help_text="The operator's word that this is consent: --trust-evidence."
+    )
+    agreed_at = models.DateTimeField(null=True)
+    context_commitment = models.CharField(
+        max_length=64, help_text="SHA-256 over the erasable side row."
+    )
+    recorded_at = models.DateTimeField(default=timezone.now)
+
+    class Meta(Attested.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subscriber_key", "file_digest", "line", "trusted"],
+                name="newsletter_importedevidence_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"line {self.line} of {self.file_digest[:12]}"
+
+
+class ImportedContext(models.Model):
+    """The file's own words. Erasable: who knows what stands in somebody else's file."""
+
+    evidence = models.OneToOneField(
+        ImportedEvidence, models.PROTECT, primary_key=True, related_name="context"
+    )
+    salt = models.CharField(max_length=64)
+    wording = models.TextField(blank=True, default="")
+    terms = models.TextField(blank=True, default="")
+    page = models.TextField(blank=True, default="")
+    source = models.TextField(blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"context of {self.evidence_id}"
 
 
 class HealthTipQuerySet(models.QuerySet["HealthTip"]):

@@ -5,11 +5,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from mail import Delivery, Recipient
+from mail import Delivery, KeptSuppression, Recipient
 from mail import erase as erase_recipient
 from newsletter import consent
 from newsletter.agreements import facts_of
-from newsletter.models import LinkRequest, SignUp, Subscriber
+from newsletter.models import ImportedEvidence, LinkRequest, SignUp, Subscriber
 from newsletter.preferences import holder
 
 
@@ -45,6 +45,22 @@ def download(subscriber: Subscriber) -> dict[str, Any]:
             }
             for one in facts_of(subscriber)
         ],
+        "brought_from_another_list": [
+            {
+                "agreed_at": one.agreed_at,
+                "words": one.context.wording,
+                "terms": one.context.terms,
+                "on_page": one.context.page,
+                "source": one.context.source,
+                "vouched_for": one.trusted,
+                "file_sha256": one.file_digest,
+                "line": one.line,
+                "recorded_at": one.recorded_at,
+            }
+            for one in ImportedEvidence.objects.filter(subscriber_key=subscriber.key)
+            .select_related("context")
+            .order_by("pk")
+        ],
         "mails": [
             {
                 "kind": one.kind,
@@ -75,17 +91,27 @@ def forget(subscriber: Subscriber) -> None:
     """Erase the address and all that says whose it was, from every table.
 
     The ledger keeps that somebody (a random key) consented and was erased, so the
-    chain stays whole. A block or complaint stays as a keyed hash.
+    chain stays whole. That we may not write stays as a keyed hash: a block, a
+    complaint, and that the person had left or did not answer when we asked.
     """
     consent.erased(subscriber, timezone.now())
     address, moving_to = subscriber.recipient.address, subscriber.moving_to
     SignUp.objects.filter(address=address).delete()
     LinkRequest.objects.filter(address=address).delete()
-    recipient = subscriber.recipient
+    recipient, kept = subscriber.recipient, _kept(subscriber)
     subscriber.delete()
-    erase_recipient(recipient)
+    erase_recipient(recipient, kept=kept)
     if moving_to and not _is_somebody(moving_to):
         erase_recipient(moving_to)
+
+
+def _kept(subscriber: Subscriber) -> KeptSuppression.Reason | None:
+    if subscriber.status == Subscriber.Status.CONFIRMED:
+        return None
+    if subscriber.unsubscribed_at:
+        return KeptSuppression.Reason.LEFT
+    asked = subscriber.permission_asked_at
+    return KeptSuppression.Reason.NO_ANSWER if asked else None
 
 
 def _is_somebody(recipient: Recipient) -> bool:

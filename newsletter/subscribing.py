@@ -27,6 +27,7 @@ from newsletter.models import SignUp, Subscriber
 
 RESOLVE = "newsletter.resolve_sign_ups"
 CONFIRM_WITHIN = timedelta(days=7)
+PERMIT_WITHIN = timedelta(days=emails.PERMISSION_HOLDS_DAYS)
 ONE_CONFIRMATION_PER = timedelta(hours=24)
 ONE_CONFIRMATION_PER_WHEN_SUPPRESSED = timedelta(days=30)
 CONFIRM, UNSUBSCRIBE = "confirm", "unsubscribe"
@@ -88,7 +89,7 @@ def _resolve(sign_up: SignUp, now: datetime) -> None:
     subscriber, _ = Subscriber.objects.get_or_create(recipient=recipient)
     blocked = recipient.suppression == Recipient.Suppression.MANUAL
     on_the_list = subscriber.status == Status.CONFIRMED and not recipient.suppression
-    if blocked or on_the_list or _was_asked_lately(recipient, now):
+    if blocked or on_the_list or was_asked_lately(recipient, now):
         return
     consent.requested(subscriber, sign_up, now)
     subscriber.asked_at = now
@@ -98,7 +99,7 @@ def _resolve(sign_up: SignUp, now: datetime) -> None:
     emails.confirmation(subscriber)
 
 
-def _was_asked_lately(recipient: Recipient, now: datetime) -> bool:
+def was_asked_lately(recipient: Recipient, now: datetime) -> bool:
     """Whether the one confirmation that this mailbox may get has been sent."""
     gap = (
         ONE_CONFIRMATION_PER_WHEN_SUPPRESSED
@@ -116,13 +117,20 @@ def to_confirm(text: str, *, lock: bool = False) -> Subscriber | None:
     subscriber = _by_recipient_key(key, lock=lock) if key else None
     if key is None or subscriber is None or subscriber.asked_at is None:
         return None
-    fresh = subscriber.asked_at + CONFIRM_WITHIN > timezone.now()
+    within = PERMIT_WITHIN if _came_in_a_file(subscriber) else CONFIRM_WITHIN
+    fresh = subscriber.asked_at + within > timezone.now()
     bound_to = subscriber.asked_at.isoformat()
     return (
         subscriber
         if fresh and is_signed(CONFIRM, text, key, bound_to=bound_to)
         else None
     )
+
+
+def _came_in_a_file(subscriber: Subscriber) -> bool:
+    """Whether the newest question was ours: may we write to you?"""
+    asked_at = subscriber.permission_asked_at
+    return asked_at is not None and asked_at == subscriber.asked_at
 
 
 @transaction.atomic
@@ -139,7 +147,8 @@ def confirm(text: str) -> Subscriber | None:
     if recipient.suppression == Recipient.Suppression.MANUAL:
         return None
     now = timezone.now()
-    consent.confirmed(subscriber, now)
+    words = wording.of_permission() if _came_in_a_file(subscriber) else None
+    consent.confirmed(subscriber, now, wording=words)
     subscriber.status, subscriber.confirmed_at = Status.CONFIRMED, now
     subscriber.save(update_fields=["status", "confirmed_at"])
     recipient.may_receive = True

@@ -14,11 +14,21 @@ PURPOSE = (
 )
 AGREEMENT = "By clicking “Subscribe” you agree to our Terms of Use"
 BUTTON = "Subscribe"
+# Of the page that a mail to people from another list leads to.
+PERMISSION_BUTTON = "Yes, confirm my subscription"
 
 
 def current() -> Wording:
     """The wording that the box shows now; made at its first use."""
-    text = {"purpose": PURPOSE, "agreement": AGREEMENT, "button": BUTTON}
+    return _known({"purpose": PURPOSE, "agreement": AGREEMENT, "button": BUTTON})
+
+
+def of_permission() -> Wording:
+    """What people from another list are asked; nothing is said of Terms there."""
+    return _known({"purpose": PURPOSE, "agreement": "", "button": PERMISSION_BUTTON})
+
+
+def _known(text: dict[str, str]) -> Wording:
     digest = sha256(canonical_json({"locale": LOCALE, **text})).hexdigest()
     known = Wording.objects.filter(digest=digest).first()
     return known or _first_use(digest, text)

@@ -29,6 +29,10 @@ Status = Subscriber.Status
 
 @pytest.fixture
 def policies(db: None) -> None:
+    publish_policies()
+
+
+def publish_policies() -> None:
     for slug in ("terms", "privacy"):
         policy = Article.objects.create(slug=slug, kind=Article.Kind.POLICY)
         content = {"title": slug, "summary": slug, "body": f"<p>{slug}</p>"}

@@ -1,0 +1,177 @@
+"""People from another list are asked once; who says nothing gets nothing more."""
+
+import io
+import re
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from pytest_django import Settings
+
+from mail import Delivery, Recipient, token
+from newsletter.agreements import agreements_of
+from newsletter.models import ListImport, Subscriber
+from newsletter.personal_data import forget
+from newsletter.repermission import ask
+from newsletter.subscribing import SignUpClosed, confirm, to_confirm
+from tests.newsletter.test_importing import TWO, brought
+from tests.newsletter.test_subscribing import (
+    ROSA,
+    link,
+    policies,
+    publish_policies,
+    subscribe,
+)
+from tests.racing import at_once
+
+__all__ = ["policies"]
+
+Status = Subscriber.Status
+
+
+@pytest.fixture
+def brought_by(policies: None) -> ListImport:
+    """Rosa and Tom, from a file without evidence."""
+    brought(TWO)
+    return ListImport.objects.get()
+
+
+def mailed() -> list[str]:
+    found = Delivery.objects.order_by("pk")
+    return list(found.values_list("recipient__address", flat=True))
+
+
+def test_each_is_asked_once_ever(brought_by: ListImport) -> None:
+    assert ask(brought_by, most=10).now == 2
+    Delivery.objects.update(dated_at=timezone.now() - timedelta(days=40))
+
+    assert ask(brought_by, most=10).now == 0
+
+    assert mailed() == [ROSA, "tom@example.com"]
+    assert not Delivery.objects.exclude(kind="confirmation").exists()
+
+
+def test_two_operators_at_once_ask_once(cloned_database: str) -> None:
+    publish_policies()
+    brought(TWO)
+    brought_by = ListImport.objects.get()
+
+    at_once(*[lambda: ask(brought_by, most=10)] * 4)
+
+    assert sorted(mailed()) == [ROSA, "tom@example.com"]
+
+
+def test_a_yes_puts_the_person_on_the_list_with_the_words_they_saw(
+    brought_by: ListImport,
+) -> None:
+    ask(brought_by, most=1)
+
+    assert confirm(link())
+
+    rosa = Subscriber.objects.eligible().get()
+    assert rosa.recipient.address == ROSA
+    (agreement,) = agreements_of(rosa)
+    assert agreement.wording.text["button"] == "Yes, confirm my subscription"
+    assert agreement.confirmed_at == rosa.confirmed_at
+
+
+def test_the_link_holds_as_long_as_the_mail_says(brought_by: ListImport) -> None:
+    ask(brought_by, most=1)
+    (rosa, _) = Subscriber.objects.order_by("pk")
+    message = bytes(Delivery.objects.get().message or b"").decode()
+    (days,) = {int(one) for one in re.findall(r"works for (\d+) days", message)}
+
+    for age, holds in ((days - 1, True), (days + 1, False)):
+        asked_at = timezone.now() - timedelta(days=age)
+        Subscriber.objects.filter(pk=rosa.pk).update(
+            asked_at=asked_at, permission_asked_at=asked_at
+        )
+        text = token("confirm", rosa.recipient.key, bound_to=asked_at.isoformat())
+        assert bool(to_confirm(text)) is holds
+
+
+def test_who_got_a_confirmation_within_a_day_is_asked_later(
+    brought_by: ListImport,
+) -> None:
+    subscribe()
+
+    asked = ask(brought_by, most=10)
+
+    assert (asked.now, asked.not_now, asked.left) == (1, 1, 1)
+    Delivery.objects.update(dated_at=timezone.now() - timedelta(hours=25))
+    assert ask(brought_by, most=10).now == 1
+
+
+def test_who_was_asked_gets_no_confirmation_within_a_day(
+    brought_by: ListImport,
+) -> None:
+    ask(brought_by, most=10)
+
+    subscribe()
+
+    assert mailed() == [ROSA, "tom@example.com"]
+
+
+def test_nobody_is_asked_who_bounced_or_was_blocked(brought_by: ListImport) -> None:
+    Recipient.objects.filter(address=ROSA).update(
+        suppression="manual", suppressed_at=timezone.now()
+    )
+
+    ask(brought_by, most=10)
+
+    assert mailed() == ["tom@example.com"]
+
+
+def test_people_are_asked_in_pieces(brought_by: ListImport) -> None:
+    assert ask(brought_by, most=1).left == 1
+    assert ask(brought_by, most=1).left == 0
+
+
+def test_the_mails_leave_at_the_pace_of_the_site(
+    brought_by: ListImport, settings: Settings
+) -> None:
+    settings.MAIL_PACE = 1
+
+    ask(brought_by, most=10)
+
+    first, second = Delivery.objects.order_by("pk")
+    gap = (second.due_at - first.due_at).total_seconds()
+    assert 59 < gap < 61
+
+
+def test_who_did_not_answer_and_was_erased_is_not_asked_again(
+    brought_by: ListImport,
+) -> None:
+    ask(brought_by, most=10)
+    for one in Subscriber.objects.all():
+        forget(one)
+
+    found = brought(TWO)
+
+    assert {why for _, why in found.values()} == {
+        "Did not answer when asked, and was erased."
+    }
+    assert ask(brought_by, most=10).now == 0
+    subscribe()
+    assert mailed()[-1] == ROSA
+
+
+def test_nobody_is_asked_while_nobody_can_subscribe(db: None) -> None:
+    brought(TWO)
+
+    with pytest.raises(SignUpClosed):
+        ask(ListImport.objects.get(), most=10)
+    with pytest.raises(CommandError, match="privacy notice"):
+        call_command("askpermission", "--import", ListImport.objects.get().pk)
+
+
+def test_the_command_says_what_it_did(brought_by: ListImport) -> None:
+    out = io.StringIO()
+
+    call_command("askpermission", "--import", brought_by.pk, "--most", "1", stdout=out)
+
+    assert out.getvalue().startswith("1 asked. 0 not now")
+    assert "1 left to ask" in out.getvalue()
+    with pytest.raises(CommandError, match="no import 0"):
+        call_command("askpermission", "--import", "0")
