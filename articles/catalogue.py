@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from articles import library_files, loading
-from articles.models import Article
+from articles.models import Article, Revision
 from review import Standing, standings
 
 
@@ -73,6 +73,41 @@ def live_revision_id(slug: str) -> int | None:
         .values_list("live_revision_id", flat=True)
         .first()
     )
+
+
+@dataclass(frozen=True)
+class KeptText:
+    """One text of an article or a policy, on the site or long replaced."""
+
+    revision_id: int
+    title: str
+    number: int
+    digest: str
+    # Of what the row says now; another one than `digest` where somebody changed it.
+    recomputed: str
+    url: str
+    is_live: bool
+    saved_at: datetime
+    content: dict[str, Any]
+
+
+def kept_texts(revision_ids: Collection[int]) -> dict[int, KeptText]:
+    """The texts of these revisions, by their ids: what consents refer to."""
+    found = Revision.objects.filter(pk__in=revision_ids).select_related("article")
+    return {
+        one.pk: KeptText(
+            revision_id=one.pk,
+            title=one.title,
+            number=one.number,
+            digest=one.digest,
+            recomputed=one.text_digest(),
+            url=one.article.get_absolute_url(),
+            is_live=one.article.live_revision_id == one.pk,
+            saved_at=one.created_at,
+            content=one.content,
+        )
+        for one in found
+    }
 
 
 @dataclass(frozen=True)

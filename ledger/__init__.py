@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ledger.models import Entry as Entry
     from ledger.models import Evidence as Evidence
     from ledger.models import Redaction as Redaction
+    from ledger.proving import Proof as Proof
+    from ledger.proving import prove as prove
     from ledger.readonly import ReadOnlyAdmin as ReadOnlyAdmin
     from ledger.recording import TakenAway as TakenAway
     from ledger.recording import attest as attest
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from ledger.sealing import Head as Head
     from ledger.sealing import head as head
     from ledger.sealing import position_of as position_of
+    from ledger.verifying import Verification as Verification
+    from ledger.verifying import verify as verify
 
 _DOOR = {
     "attest_existing": "backfilling",
@@ -31,6 +35,8 @@ _DOOR = {
     "Attested": "models",
     "Entry": "models",
     "Evidence": "models",
+    "Proof": "proving",
+    "prove": "proving",
     "ReadOnlyAdmin": "readonly",
     "Redaction": "models",
     "TakenAway": "recording",
@@ -43,6 +49,8 @@ _DOOR = {
     "Head": "sealing",
     "head": "sealing",
     "position_of": "sealing",
+    "Verification": "verifying",
+    "verify": "verifying",
 }
 __all__ = sorted(_DOOR)
 

@@ -5,7 +5,7 @@ was cut off at the end leaves a shorter chain that is whole in itself: only a he
 was printed earlier, a witness, can show that.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -122,7 +122,7 @@ class _Pass:
                 entry = entries.get(seal.entry_id)
                 if entry is None:
                     yield Fault(seal.entry_id, f"sealed at {position} but gone")
-                elif _link(previous, position, entry) != seal.chain:
+                elif expected_link(previous, position, entry) != seal.chain:
                     yield Fault(
                         seal.entry_id,
                         f"entry or link {position} was changed: the chain breaks here",
@@ -155,28 +155,33 @@ class _Pass:
             for row in rows.iterator(chunk_size=TEXTS_AT_ONCE):
                 # Never `row.entry`: the two would hold each other in memory.
                 entry = missing.pop(row.entry_id)
-                if sentence := self._complaint(model._meta.db_table, row, entry):
+                if sentence := complaint(row, entry, self.redacted):
                     found[row.entry_id] = Fault(row.entry_id, sentence)
             for pk in missing:
                 found[pk] = Fault(pk, f"its row in {model._meta.db_table} is gone")
         return found
 
-    def _complaint(self, table: str, row: Attested, entry: Entry) -> str:
-        if not commits_to(entry, row):
-            return f"row {row.pk} of {table} was changed"
-        if row.REDACTED and not self._text_is_right(row):
-            return f"the text in row {row.pk} of {table} was changed"
-        return ""
 
-    def _text_is_right(self, row: Attested) -> bool:
-        # REDACTED asks for such a column.
-        digest = row.digest  # type: ignore[attr-defined]
-        return row.text_digest() == digest or (
-            digest in self.redacted and is_redacted(row)
-        )
+def complaint(row: Attested, entry: Entry, redacted: Collection[str]) -> str:
+    """What is wrong with a row by its entry; `redacted` are digests of blanked texts.
+
+    "" where it says what was committed to.
+    """
+    table = row._meta.db_table
+    if not commits_to(entry, row):
+        return f"row {row.pk} of {table} was changed"
+    if row.REDACTED and not _text_is_right(row, redacted):
+        return f"the text in row {row.pk} of {table} was changed"
+    return ""
 
 
-def _link(previous: str, position: int, entry: Entry) -> str:
+def _text_is_right(row: Attested, redacted: Collection[str]) -> bool:
+    # REDACTED asks for such a column.
+    digest = row.digest  # type: ignore[attr-defined]
+    return row.text_digest() == digest or (digest in redacted and is_redacted(row))
+
+
+def expected_link(previous: str, position: int, entry: Entry) -> str:
     """What the link ought to be; "" if no sealer could have made one."""
     try:
         return link(previous, position, entry)

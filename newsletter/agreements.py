@@ -47,7 +47,7 @@ def agreements_of(subscriber: Subscriber) -> list[Agreement]:
 def facts_of(subscriber: Subscriber) -> list[Fact]:
     """All that the ledger knows of this person, in the order it was written."""
     events = ConsentEvent.objects.filter(subscriber_key=subscriber.key)
-    rows = list(events.select_related("wording", "terms", "entry").order_by("pk"))
+    rows = list(events.select_related("wording", "terms").order_by("pk"))
     positions = position_of([one.entry_id for one in rows])
     return [Fact(one, positions.get(one.entry_id)) for one in rows]
 

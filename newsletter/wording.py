@@ -29,9 +29,14 @@ def of_permission() -> Wording:
 
 
 def _known(text: dict[str, str]) -> Wording:
-    digest = sha256(canonical_json({"locale": LOCALE, **text})).hexdigest()
+    digest = digest_of(LOCALE, text)
     known = Wording.objects.filter(digest=digest).first()
     return known or _first_use(digest, text)
+
+
+def digest_of(locale: str, text: dict[str, str]) -> str:
+    """SHA-256, hexadecimal, over the canonical words and their language."""
+    return sha256(canonical_json({"locale": locale, **text})).hexdigest()
 
 
 def _first_use(digest: str, text: dict[str, str]) -> Wording:
