@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mail.recipients import recipients_for as recipients_for
     from mail.rendering import absolute as absolute
     from mail.rendering import render as render
+    from mail.retention import count_up_old as count_up_old
 
 _DOOR = {
     "NotAnAddress": "addresses",
@@ -83,6 +84,7 @@ _DOOR = {
     "recipients_for": "recipients",
     "absolute": "rendering",
     "render": "rendering",
+    "count_up_old": "retention",
 }
 __all__ = sorted(_DOOR)
 

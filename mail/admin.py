@@ -57,7 +57,9 @@ class BatchAdmin(ReadOnly):
         batch = self.get_object(request, object_id)
         extra = account(batch) if batch else {}
         # All rows of the batch are sorted for it: seconds, with a million.
-        if batch and MANIFEST in request.GET:
+        if batch and batch.manifest_sha256:
+            extra["manifest_digest"] = batch.manifest_sha256
+        elif batch and MANIFEST in request.GET:
             extra["manifest_digest"] = manifest_digest(batch)
         return super().change_view(
             request, object_id, form_url, {**extra, **(extra_context or {})}

@@ -1,9 +1,10 @@
 """What became of a batch, in numbers. No address and no name is in any of them."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Max, Min, Q, Sum
 
 from mail.models import Batch, Delivery
 
@@ -91,12 +92,19 @@ class Counts:
 
 
 def counts(batch: Batch) -> Counts:
-    rows = (
-        Delivery.objects.filter(batch=batch)
-        .values_list("state", "reason")
-        .annotate(number=Count("pk"))
-        .order_by("-number", "state", "reason")
-    )
+    """Of its deliveries, and of those that are gone by now (`mail.retention`).
+
+    One statement, so that nobody is missed or counted twice while rows go.
+    """
+    there = Delivery.objects.filter(batch=batch).values_list("state", "reason")
+    gone = batch.kept_counts.values_list("state", "reason")
+    found: Counter[tuple[str, str]] = Counter()
+    for state, reason, number in there.annotate(number=Count("pk")).union(
+        gone.annotate(number=Sum("count")), all=True
+    ):
+        found[state, reason] += number
+    rows = [(state, reason, number) for (state, reason), number in found.items()]
+    rows.sort(key=lambda row: (-row[2], row[0], row[1]))
     return Counts(batch.eligible, tuple(rows))
 
 
@@ -127,10 +135,23 @@ class Pace:
 
 def pace(batch: Batch) -> Pace:
     accepted = Q(state=State.ACCEPTED)
-    found = Delivery.objects.filter(batch=batch).aggregate(
+    there = Delivery.objects.filter(batch=batch).aggregate(
         first_at=Min("finished_at", filter=accepted),
         last_at=Max("finished_at", filter=accepted),
         accepted=Count("pk", filter=accepted),
         complaints=Count("pk", filter=Q(bounce=Delivery.Bounce.COMPLAINT)),
     )
-    return Pace(**found)
+    gone = batch.kept_counts.aggregate(
+        first_at=Min("first_at", filter=accepted),
+        last_at=Max("last_at", filter=accepted),
+        accepted=Sum("count", filter=accepted, default=0),
+        complaints=Sum("complaints", default=0),
+    )
+    firsts = [one["first_at"] for one in (there, gone) if one["first_at"]]
+    lasts = [one["last_at"] for one in (there, gone) if one["last_at"]]
+    return Pace(
+        first_at=min(firsts, default=None),
+        last_at=max(lasts, default=None),
+        accepted=there["accepted"] + gone["accepted"],
+        complaints=there["complaints"] + gone["complaints"],
+    )

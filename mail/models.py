@@ -166,6 +166,19 @@ class Batch(models.Model):
         help_text="It has ended and no server took any of it, nor may have.",
     )
 
+    manifest_sha256 = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of its manifest, before its deliveries became counts.",
+    )
+    counted_up_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When its deliveries began to become counts (mail.retention).",
+    )
+
     objects = BatchQuerySet.as_manager()
 
     class Meta:
@@ -428,6 +441,52 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}: {self.state}"
+
+
+class BatchCount(models.Model):
+    """Of a batch's deliveries that are gone: how many had this fate for this reason."""
+
+    batch = models.ForeignKey(Batch, models.PROTECT, related_name="kept_counts")
+    state = models.CharField(max_length=12, choices=Delivery.State)
+    reason = models.CharField(max_length=100, blank=True, default="")
+    count = models.PositiveIntegerField()
+    complaints = models.PositiveIntegerField()
+    first_at = models.DateTimeField(help_text="When the first of them ended.")
+    last_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["batch", "state", "reason"], name="mail_batchcount_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.state} of batch {self.batch_id}"
+
+
+class YearlyCount(models.Model):
+    """What became of a year's mails, when the mails themselves are forgotten (UTC)."""
+
+    year = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=20, choices=Delivery.Kind)
+    state = models.CharField(max_length=12, choices=Delivery.State)
+    bounce = models.CharField(
+        max_length=20, choices=Delivery.Bounce, blank=True, default=""
+    )
+    count = models.PositiveBigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["year", "kind", "state", "bounce"], name="mail_yearlycount_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.kind} {self.state} in {self.year}"
 
 
 class QueueEntry(models.Model):

@@ -7,7 +7,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from mail.links import address_macs
-from mail.models import GIVE_UP_AFTER, Delivery, KeptSuppression, Recipient
+from mail.models import (
+    GIVE_UP_AFTER,
+    Delivery,
+    DeliveryQuerySet,
+    KeptSuppression,
+    Recipient,
+)
 
 State = Delivery.State
 
@@ -83,7 +89,7 @@ def erase(recipient: Recipient, *, kept: KeptSuppression.Reason | None = None) -
     recipient.may_receive, recipient.erased_at = False, now
     recipient.suppression, recipient.suppressed_at = "", None
     recipient.save()
-    forget_replies()
+    _blank(Delivery.objects.filter(recipient=recipient))
 
 
 def forget_replies() -> int:
@@ -92,7 +98,9 @@ def forget_replies() -> int:
     The last of it comes while a hand-over ends, or is settled late.
     """
     just_now = timezone.now() - 2 * GIVE_UP_AFTER
-    told = Delivery.objects.filter(recipient__erased_at__gt=just_now).exclude(
-        state__in=[State.QUEUED, State.HANDING_OVER]
-    )
+    return _blank(Delivery.objects.filter(recipient__erased_at__gt=just_now))
+
+
+def _blank(deliveries: DeliveryQuerySet) -> int:
+    told = deliveries.exclude(state__in=[State.QUEUED, State.HANDING_OVER])
     return told.exclude(smtp_reply="", message=None).update(smtp_reply="", message=None)

@@ -5,7 +5,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
-from mail import guard, hints, polling, sending, sweeping
+from mail import guard, hints, polling, retention, sending, sweeping
 from mail.queueing import SEND_DUE
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,11 @@ def sweep() -> None:
     sweeping.sweep()
     # What it freed need not wait for beat's next tick.
     hints.wake(SEND_DUE)
+
+
+@shared_task(name="mail.count_up_old")
+def count_up_old() -> None:
+    retention.count_up_old()
 
 
 @shared_task(name="mail.poll_bounces")

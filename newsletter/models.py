@@ -181,6 +181,15 @@ class Subscriber(models.Model):
         help_text="The new address, until it is confirmed from there.",
     )
     moving_asked_at = models.DateTimeField(null=True, blank=True)
+    moved_from = models.ForeignKey(
+        "mail.Recipient",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The address before this one, while it is told of the move.",
+    )
+    moved_at = models.DateTimeField(null=True, blank=True)
     brought_by = models.ForeignKey(
         ListImport,
         models.PROTECT,
@@ -207,6 +216,10 @@ class Subscriber(models.Model):
             models.CheckConstraint(
                 condition=Q(moving_to__isnull=True) | Q(moving_asked_at__isnull=False),
                 name="newsletter_subscriber_moves_with_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(moved_from__isnull=True) | Q(moved_at__isnull=False),
+                name="newsletter_subscriber_moved_with_time",
             ),
         ]
         permissions = [("prove_consent", "Can export, prove consent and erase")]

@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from mail import (
     Delivery,
+    KeptSuppression,
     Recipient,
     canonical_address,
     drop_waiting,
+    erase,
     is_signed,
     recipient_for,
     token_key,
@@ -74,6 +77,28 @@ def bound_to(subscriber: Subscriber) -> str:
     return f"{subscriber.key.hex} {subscriber.moving_asked_at.isoformat()}"
 
 
+def forget_former(subscriber: Subscriber) -> None:
+    """Erase the address they moved from, unless it is somebody's, for all files too."""
+    former, subscriber.moved_from = subscriber.moved_from, None
+    subscriber.save(update_fields=["moved_from"])
+    if former and not is_somebody(former):
+        erase(former, kept=KeptSuppression.Reason.LEFT)
+
+
+def forget_move(subscriber: Subscriber) -> None:
+    """Erase the address they never moved to, unless it is somebody's."""
+    target, subscriber.moving_to = subscriber.moving_to, None
+    subscriber.save(update_fields=["moving_to"])
+    if target and not is_somebody(target):
+        erase(target)
+
+
+def is_somebody(recipient: Recipient) -> bool:
+    """Whether a subscriber has this mailbox, or is on the way there."""
+    theirs = Q(recipient=recipient) | Q(moving_to=recipient) | Q(moved_from=recipient)
+    return Subscriber.objects.filter(theirs).exists()
+
+
 @transaction.atomic
 def move(text: str) -> Subscriber:
     """Send to the new address from now on; whom it belongs to. Raises LinkInvalid.
@@ -99,7 +124,10 @@ def move(text: str) -> Subscriber:
             # Asked for from there once and never confirmed, or left since.
             consent.erased(other, now)
             other.delete()
+        # What came before the old address has been told long since.
+        forget_former(subscriber)
         subscriber.recipient = target
+        subscriber.moved_from, subscriber.moved_at = old, now
         consent.changed(subscriber, now)
         other = None
     subscriber.save()

@@ -5,11 +5,12 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from mail import Delivery, KeptSuppression, Recipient
+from mail import Delivery, KeptSuppression
 from mail import erase as erase_recipient
 from newsletter import consent
 from newsletter.agreements import facts_of
 from newsletter.models import ImportedEvidence, LinkRequest, SignUp, Subscriber
+from newsletter.moving import forget_former, forget_move
 from newsletter.preferences import holder
 
 
@@ -95,14 +96,14 @@ def forget(subscriber: Subscriber) -> None:
     complaint, and that the person had left or did not answer when we asked.
     """
     consent.erased(subscriber, timezone.now())
-    address, moving_to = subscriber.recipient.address, subscriber.moving_to
+    forget_move(subscriber)
+    forget_former(subscriber)
+    address = subscriber.recipient.address
     SignUp.objects.filter(address=address).delete()
     LinkRequest.objects.filter(address=address).delete()
     recipient, kept = subscriber.recipient, _kept(subscriber)
     subscriber.delete()
     erase_recipient(recipient, kept=kept)
-    if moving_to and not _is_somebody(moving_to):
-        erase_recipient(moving_to)
 
 
 def _kept(subscriber: Subscriber) -> KeptSuppression.Reason | None:
@@ -112,7 +113,3 @@ def _kept(subscriber: Subscriber) -> KeptSuppression.Reason | None:
         return KeptSuppression.Reason.LEFT
     asked = subscriber.permission_asked_at
     return KeptSuppression.Reason.NO_ANSWER if asked else None
-
-
-def _is_somebody(recipient: Recipient) -> bool:
-    return Subscriber.objects.filter(recipient=recipient).exists()

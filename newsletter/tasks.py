@@ -1,6 +1,13 @@
 from celery import shared_task
 
-from newsletter import counting, preferences, scheduling, shortages, subscribing
+from newsletter import (
+    counting,
+    preferences,
+    retention,
+    scheduling,
+    shortages,
+    subscribing,
+)
 
 
 @shared_task(name="newsletter.resolve_sign_ups")
@@ -17,6 +24,11 @@ def resolve_link_requests() -> None:
 def start_due_issues() -> None:
     scheduling.hold_unfit_issues()
     scheduling.start_due_issues()
+
+
+@shared_task(name=retention.RETAIN)
+def retain() -> None:
+    retention.let_go(seconds=retention.SECONDS_AT_ONCE)
 
 
 @shared_task(name="newsletter.warn_of_shortages")

@@ -31,11 +31,17 @@ class Environment:
             raise ImproperlyConfigured(f"{name} is {raw!r}: write 1 or 0.")
         return raw in {"1", "true"}
 
-    def number(self, name: str, default: int, *, at_least: int = 0) -> int:
+    def number(
+        self, name: str, default: int, *, at_least: int = 0, at_most: int | None = None
+    ) -> int:
         raw = self.text(name, str(default))
         if not raw.isdecimal() or int(raw) < at_least:
             raise ImproperlyConfigured(
                 f"{name} is {raw!r}: write a whole number of {at_least} or more."
+            )
+        if at_most is not None and int(raw) > at_most:
+            raise ImproperlyConfigured(
+                f"{name} is {raw!r}: write a whole number of {at_most} or less."
             )
         return int(raw)
 

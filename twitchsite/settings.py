@@ -4,6 +4,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -158,6 +159,12 @@ def _every(task: str, seconds: float) -> dict[str, object]:
     return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 5)}}
 
 
+def _nightly(task: str, hour: int) -> dict[str, object]:
+    """Every six minutes of that hour (UTC): a run ends after five, the next goes on."""
+    schedule = crontab(hour=str(hour), minute="*/6")
+    return {"task": task, "schedule": schedule, "options": {"expires": 300}}
+
+
 CELERY_BEAT_SCHEDULE = {
     "seal the ledger": _every("ledger.seal", 1),
     "publish what is due": _every("articles.publish_due", 5),
@@ -170,9 +177,19 @@ CELERY_BEAT_SCHEDULE = {
     "send what is due": _every("mail.send_due", 5),
     # What a crash left is to be on its way within a minute after its lease.
     "sweep": _every("mail.sweep", 30),
+    "count up old deliveries": _nightly("mail.count_up_old", 2),
+    "let go of old data": _nightly("newsletter.retain", 3),
 }
 
 # --- Mail ----------------------------------------------------------------------
+
+# What is kept, and how long; the privacy notice names the same.
+RETAIN_UNCONFIRMED_DAYS = env.number(
+    "RETAIN_UNCONFIRMED_DAYS", 30, at_least=7, at_most=30
+)
+RETAIN_UNSUBSCRIBED_DAYS = env.number("RETAIN_UNSUBSCRIBED_DAYS", 1_096, at_least=1)
+# A mailbox that bounced is asked for a confirmation once in 30 days: that is counted.
+RETAIN_DELIVERIES_DAYS = env.number("RETAIN_DELIVERIES_DAYS", 396, at_least=31)
 
 MAIL_SERVER = env.parsed(
     "EMAIL_URL", smtp, remedy="Write smtp+tls://user:password@host:587."

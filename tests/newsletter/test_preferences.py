@@ -11,7 +11,7 @@ from mail import Delivery, NotAnAddress, Recipient, token
 from newsletter.agreements import agreements_of
 from newsletter.models import ConsentContext, ConsentEvent, LinkRequest, Subscriber
 from newsletter.moving import SameAddress, ask_to_move, move
-from newsletter.personal_data import download, erase
+from newsletter.personal_data import download, erase, forget
 from newsletter.preferences import (
     LINKS_A_DAY,
     LinkInvalid,
@@ -170,6 +170,14 @@ def test_a_new_address_counts_once_it_is_confirmed_from_there(rosa: Subscriber) 
     assert Delivery.objects.latest("pk").recipient.address == ROSA
     with pytest.raises(LinkInvalid):
         move(text)
+
+
+def test_p1_erasing_takes_the_address_before_the_move_along(rosa: Subscriber) -> None:
+    moved = move(moving_link(mailed_link()))
+
+    forget(moved)
+
+    assert not Recipient.objects.exclude(address__endswith="@erased.invalid").exists()
 
 
 def test_moving_says_the_same_and_mails_a_mailbox_once_a_day(rosa: Subscriber) -> None:

@@ -57,6 +57,12 @@ class Command(BaseCommand):
             self.stdout.write("No batch was ever started.")
 
     def _manifest(self, batch: Batch) -> None:
+        if batch.counted_up_at:
+            raise CommandError(
+                f"The deliveries of batch {batch.pk} are counts since "
+                f"{batch.counted_up_at:%-d %B %Y}. The manifest's SHA-256 was "
+                f"{batch.manifest_sha256}"
+            )
         # Bytes as they are: what is hashed is what is printed.
         try:
             for piece in manifest(batch):
