@@ -41,6 +41,8 @@ bench: development ## Measure against the limits, as ratios (bench/README.md)
 	@$(PY) -m bench.sending
 	@$(PY) -m bench.million
 	@$(PY) -m bench.imports
+	@$(PY) -m bench.sign_ups
+	@$(PY) -m bench.answers
 
 format: development ## Put the code into shape
 	@$(PY) -m ruff check --fix --quiet .

@@ -65,14 +65,13 @@ def live_standings(
     return {slug: found[text] for slug, text in texts.items()}
 
 
-def live_revision_id(slug: str) -> int | None:
-    """The live revision's id: what a consent to the Terms refers to."""
-    return (
-        Article.objects.published()
-        .filter(slug=slug)
-        .values_list("live_revision_id", flat=True)
-        .first()
-    )
+def live_revision_ids(slugs: list[str]) -> dict[str, int]:
+    """The live revisions' ids of those `slugs` that are published.
+
+    A consent to the Terms refers to one.
+    """
+    published = Article.objects.published().filter(slug__in=slugs)
+    return dict(published.values_list("slug", "live_revision_id"))
 
 
 @dataclass(frozen=True)

@@ -50,11 +50,15 @@ def standing(**settings: str) -> Iterator[tuple[embedded.Services, int]]:
         yield services, port
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def sink() -> Iterator[int]:
     """A server that accepts everything and keeps nothing; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     privileges = ["-u", "nobody"] if os.geteuid() == 0 else []
     command = [str(found("smtp-sink")), *privileges, f"127.0.0.1:{port}", "512"]
     process = subprocess.Popen(command)

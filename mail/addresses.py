@@ -1,6 +1,7 @@
 """Which addresses a receiver accepts, and when two are the same mailbox."""
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import idna
@@ -54,6 +55,8 @@ def _ascii_domain(domain: str) -> str:
     # U+212A KELVIN SIGN lower-cases to k: such a domain is another one's mask.
     if any(not char.isascii() and char.lower().isascii() for char in domain):
         raise NotAnAddress(_WRONG_DOMAIN)
+    # Some keyboards type a letter and its accent apart (RFC 5895 section 2).
+    domain = unicodedata.normalize("NFC", domain)
     try:
         encoded = idna.encode(domain.lower(), uts46=False).decode("ascii")
     except (idna.IDNAError, UnicodeError) as error:

@@ -108,6 +108,11 @@ def move(text: str) -> Subscriber:
     """
     subscriber = mover(text, lock=True)
     assert subscriber.moving_to is not None, "a mover moves"  # noqa: S101
+    others = Subscriber.objects.select_for_update().filter(
+        recipient=subscriber.moving_to
+    )
+    # The person before the mailbox, as all others lock them: else two wait for ever.
+    other = others.first()
     target = Recipient.objects.select_for_update().get(pk=subscriber.moving_to.pk)
     if target.suppression == Recipient.Suppression.MANUAL:
         raise LinkInvalid
@@ -115,7 +120,6 @@ def move(text: str) -> Subscriber:
     may_receive = subscriber.status == Status.CONFIRMED
     subscriber.moving_to = subscriber.moving_asked_at = None
     subscriber.link_sent_at = None
-    other = Subscriber.objects.select_for_update().filter(recipient=target).first()
     if other and other.status == Status.CONFIRMED:
         consent.withdrawn(subscriber, now)
         subscriber.status, subscriber.unsubscribed_at = Status.UNSUBSCRIBED, now

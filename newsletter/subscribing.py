@@ -40,7 +40,13 @@ class SignUpClosed(Exception):
 
 def signup_is_open() -> bool:
     """Whether Terms and privacy notice are on the site."""
-    return len(catalogue.cards(["terms", "privacy"])) == 2
+    return _terms() is not None
+
+
+def _terms() -> int | None:
+    """The revision of the Terms that people agree to; None while sign-up is closed."""
+    live = catalogue.live_revision_ids(["terms", "privacy"])
+    return live.get("terms") if "privacy" in live else None
 
 
 def take_sign_up(typed: str, *, page: str = "", network: str = "") -> None:
@@ -49,8 +55,8 @@ def take_sign_up(typed: str, *, page: str = "", network: str = "") -> None:
     Raises NotAnAddress, SignUpClosed, and what `limits.admit` raises.
     """
     address = canonical_address(typed)
-    terms = catalogue.live_revision_id("terms")
-    if terms is None or not signup_is_open():
+    terms = _terms()
+    if terms is None:
         raise SignUpClosed
     if not limits.admit("sign-up", address=address, network=network):
         return
@@ -85,6 +91,9 @@ def _resolve_next() -> bool:
 
 
 def _resolve(sign_up: SignUp, now: datetime) -> None:
+    known = Subscriber.objects.filter(recipient__address=sign_up.address)
+    # The person before the mailbox, as all others lock them: else two wait for ever.
+    known.select_for_update(of=("self",)).first()
     recipient = recipient_for(sign_up.address)
     subscriber, _ = Subscriber.objects.get_or_create(recipient=recipient)
     blocked = recipient.suppression == Recipient.Suppression.MANUAL

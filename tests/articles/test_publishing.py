@@ -135,7 +135,7 @@ def test_a_policy_with_an_unfilled_place_is_not_published(db: None) -> None:
 
     filled, _ = revise(policy, {**TEXT, "body": "<p>Run by Example Ltd.</p>"}, by=None)
     publish(filled)
-    assert catalogue.live_revision_id("terms") == filled.pk
+    assert catalogue.live_revision_ids(["terms"]) == {"terms": filled.pk}
 
 
 def test_two_editors_saving_at_once_get_a_number_each(cloned_database: str) -> None:

@@ -33,6 +33,7 @@ def policies(db: None) -> None:
 
 
 def publish_policies() -> None:
+    """Terms and privacy notice, without which nobody can sign up."""
     for slug in ("terms", "privacy"):
         policy = Article.objects.create(slug=slug, kind=Article.Kind.POLICY)
         content = {"title": slug, "summary": slug, "body": f"<p>{slug}</p>"}
