@@ -227,6 +227,10 @@ class Subscriber(models.Model):
     def __str__(self) -> str:
         return f"subscriber {self.pk}"
 
+    def is_paused(self, at: datetime | None = None) -> bool:
+        """Whether an issue that starts at `at` (now by default) is not theirs."""
+        return bool(self.paused_until and self.paused_until > (at or timezone.now()))
+
 
 class LinkRequest(models.Model):
     """Somebody who wants a preferences link; gone once a worker has resolved it."""

@@ -172,7 +172,7 @@ def review_line(sign_off: SignOff) -> str:
 
 @dataclass(frozen=True)
 class FirstTip:
-    """When a person's first tip is due, and what their own clock reads then."""
+    """When a person's next tip is due, and what their own clock reads then."""
 
     due_at: datetime
     clock: datetime
@@ -188,7 +188,7 @@ class FirstTip:
 
 
 def first_tip(subscriber: Subscriber, now: datetime | None = None) -> FirstTip | None:
-    """What to promise a person who confirms now; None without a schedule."""
+    """What to promise a person now, after a pause if any; None without a schedule."""
     at = now or timezone.now()
     active = Schedule.objects.filter(active=True)
     found = [_first_of(schedule, subscriber, at) for schedule in active]
@@ -197,7 +197,12 @@ def first_tip(subscriber: Subscriber, now: datetime | None = None) -> FirstTip |
 
 def _first_of(schedule: Schedule, subscriber: Subscriber, at: datetime) -> FirstTip:
     slots = _slots_for(subscriber, schedule, at)
-    tips = (_tip_at(slot, schedule, subscriber) for slot in slots)
+    tips = (
+        _tip_at(slot, schedule, subscriber)
+        for slot in slots
+        # Who gets an issue is settled when it is made.
+        if not subscriber.is_paused(schedule.opens_at(slot))
+    )
     return next(tip for tip in tips if tip.due_at > at)
 
 
@@ -215,7 +220,7 @@ def _slots_for(
 ) -> Iterator[datetime]:
     if subscriber.frequency == Subscriber.Frequency.MONTHLY:
         return _first_slots_of_months(schedule, at)
-    return schedule.slots_to_come(at)
+    return schedule.slots_to_come(max(at, subscriber.paused_until or at))
 
 
 def _first_slots_of_months(schedule: Schedule, at: datetime) -> Iterator[datetime]:

@@ -511,3 +511,23 @@ def test_what_is_promised_is_kept(
     own = Delivery.objects.filter(recipient=rosa.recipient).earliest("due_at")
     assert promise is not None
     assert promise.due_at == own.due_at
+
+
+@pytest.mark.parametrize("frequency", Subscriber.Frequency.values)
+@pytest.mark.parametrize("paused_until", [OPENS - HOUR, OPENS + HOUR, SLOT, CLOSES])
+def test_what_is_promised_after_a_pause_is_kept(
+    site: Article, frequency: str, paused_until: Any
+) -> None:
+    approved_tip()
+    weekly()
+    subscriber("somebody")
+    rosa = subscriber("rosa", frequency=frequency, paused_until=paused_until)
+
+    promise = first_tip(rosa, NEW_YEAR)
+    ticks = [NEW_YEAR + number * 10 * HOUR for number in range(84)]
+    for at in sorted([*ticks, OPENS]):
+        start_due_issues(at)
+
+    own = Delivery.objects.filter(recipient=rosa.recipient).earliest("due_at")
+    assert promise is not None
+    assert promise.due_at == own.due_at
