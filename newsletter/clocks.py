@@ -4,8 +4,9 @@ Nothing here asks Python's time zones. Countries change their clocks at short no
 and two copies of the time zone database need not be of the same age.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
+from django.db import connection
 from django.db.models import CharField, DateTimeField, Func, Value
 from django.db.models.expressions import Combinable
 
@@ -52,6 +53,15 @@ class ClockReading(Func):
 
     def __init__(self, at: Combinable, zone: Combinable) -> None:
         super().__init__(KnownZone(zone), at)
+
+
+def day_begins(day: date, zone: str) -> datetime:
+    """When `day` begins on the clocks of a zone that PostgreSQL knows."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::timestamp AT TIME ZONE %s", [day, zone])
+        at = cursor.fetchone()[0]
+    assert isinstance(at, datetime), "PostgreSQL adds the zone"  # noqa: S101
+    return at
 
 
 def week_of(slot: datetime) -> tuple[datetime, datetime]:

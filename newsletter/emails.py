@@ -154,6 +154,8 @@ def tip(
         "review_line": review_line,
         "corrected": corrected and _sent(corrected),
         "unsubscribe_url": f"{settings.SITE_URL}/newsletter/unsubscribe/{UNSUBSCRIBE}/",
+        # No token: a tip that was passed on must not open anybody's preferences.
+        "preferences_url": absolute(reverse("newsletter:preferences-link")),
         "ledger_head": newest and {"day": newest.day.date(), "hash": newest.hash},
         "why": "You get this because you subscribed to health tips from twitchsite.",
     }

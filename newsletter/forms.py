@@ -8,12 +8,8 @@ from mail import NotAnAddress, canonical_address
 from newsletter import wording
 
 
-class SubscribeForm(forms.Form):
-    """One field; what a person typed stays in it when it is wrong.
-
-    A second one is for programs that fill in whatever they find: people, screen
-    readers and the keyboard don't meet it.
-    """
+class AddressForm(forms.Form):
+    """One address, as `canonical_address` accepts it; what was typed stays in it."""
 
     email = forms.CharField(
         label="Your email address",
@@ -26,6 +22,24 @@ class SubscribeForm(forms.Form):
             "max_length": "This address is longer than any mail server accepts.",
         },
     )
+
+    def clean_email(self) -> str:
+        typed = str(self.cleaned_data["email"])
+        if isinstance(self.data, QueryDict) and len(self.data.getlist("email")) > 1:
+            raise ValidationError("Enter one email address at a time.")
+        try:
+            canonical_address(typed)
+        except NotAnAddress as error:
+            raise ValidationError(str(error)) from error
+        return typed
+
+
+class SubscribeForm(AddressForm):
+    """The box.
+
+    A second field is for programs that fill in whatever they find: people, screen
+    readers and the keyboard don't meet it.
+    """
 
     subject = forms.CharField(
         label="Leave this empty",
@@ -43,16 +57,6 @@ class SubscribeForm(forms.Form):
             "email", Field("subject", template="newsletter/includes/trap.html")
         )
         self.helper.add_input(Submit("", wording.BUTTON))
-
-    def clean_email(self) -> str:
-        typed = str(self.cleaned_data["email"])
-        if isinstance(self.data, QueryDict) and len(self.data.getlist("email")) > 1:
-            raise ValidationError("Enter one email address at a time.")
-        try:
-            canonical_address(typed)
-        except NotAnAddress as error:
-            raise ValidationError(str(error)) from error
-        return typed
 
     def was_filled_by_a_program(self) -> bool:
         return bool(self.cleaned_data["subject"])

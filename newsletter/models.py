@@ -14,6 +14,7 @@ from ledger import Attested
 from newsletter.clocks import (
     FIRST_ZONE,
     LAST_ZONE,
+    ClockReading,
     WhenClocksRead,
     month_of,
     week_of,
@@ -203,6 +204,12 @@ class Subscriber(models.Model):
         blank=True,
         help_text="When somebody from such a file was asked whether we may write.",
     )
+    told_why = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether they said why they left last. What they said is only "
+        "counted.",
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects = SubscriberQuerySet.as_manager()
@@ -227,9 +234,23 @@ class Subscriber(models.Model):
     def __str__(self) -> str:
         return f"subscriber {self.pk}"
 
+    def is_confirmed(self) -> bool:
+        return self.status == Subscriber.Status.CONFIRMED
+
     def is_paused(self, at: datetime | None = None) -> bool:
         """Whether an issue that starts at `at` (now by default) is not theirs."""
         return bool(self.paused_until and self.paused_until > (at or timezone.now()))
+
+    def pause_ends(self) -> datetime | None:
+        """What their own clock reads when their pause ends, without a zone."""
+        clock = ClockReading(F("paused_until"), F("time_zone"))
+        row = Subscriber.objects.filter(pk=self.pk).values_list(clock, flat=True)
+        ends: datetime | None = row.get()
+        return ends
+
+    def is_back(self) -> bool:
+        """Whether they had left the list before they confirmed."""
+        return self.unsubscribed_at is not None
 
 
 class LinkRequest(models.Model):

@@ -25,6 +25,7 @@ def download(subscriber: Subscriber) -> dict[str, Any]:
             "signed_up_at": subscriber.created_at,
             "confirmed_at": subscriber.confirmed_at,
             "unsubscribed_at": subscriber.unsubscribed_at,
+            "said_why_they_left": subscriber.told_why,
             "topics": subscriber.topics,
             "frequency": subscriber.frequency,
             "paused_until": subscriber.paused_until,

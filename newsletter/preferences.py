@@ -161,6 +161,12 @@ def only_monthly(subscriber: Subscriber) -> None:
     _take_over(subscriber, replace(now, frequency=Subscriber.Frequency.MONTHLY))
 
 
+@transaction.atomic
+def start_again(text: str) -> bool:
+    """End a pause now; False where there is none. Raises LinkInvalid."""
+    return change(text, replace(wishes_of(holder(text, lock=True)), paused_until=None))
+
+
 def time_zones() -> list[str]:
     """Those that people know by a place and PostgreSQL knows, which works out slots."""
     with connection.cursor() as cursor:

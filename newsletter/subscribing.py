@@ -194,8 +194,8 @@ def unsubscribe(text: str) -> bool:
     now = timezone.now()
     consent.withdrawn(subscriber, now)
     subscriber.status, subscriber.unsubscribed_at = Status.UNSUBSCRIBED, now
-    subscriber.asked_at = None
-    subscriber.save(update_fields=["status", "unsubscribed_at", "asked_at"])
+    subscriber.asked_at, subscriber.told_why = None, False
+    subscriber.save(update_fields=["status", "unsubscribed_at", "asked_at", "told_why"])
     Recipient.objects.filter(pk=subscriber.recipient_id).update(may_receive=False)
     drop_waiting(subscriber.recipient, reason="unsubscribed")
     return True

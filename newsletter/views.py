@@ -1,5 +1,6 @@
 """GET shows a button, POST acts: mail scanners open every link (RFC 8058)."""
 
+from collections.abc import Callable
 from math import ceil
 
 from django.conf import settings
@@ -8,13 +9,14 @@ from django.shortcuts import render
 from django.urls import resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 
-from newsletter import limits, scheduling, subscribing, wording
+from newsletter import leaving, limits, scheduling, subscribing, wording
 from newsletter.forms import SubscribeForm
+from newsletter.mailed_links import mailed_link, shows_and_acts
+from newsletter.models import LeavingReason, Subscriber
 from newsletter.networks import truncated
-
-shows_and_acts = require_http_methods(["GET", "HEAD", "POST"])
+from newsletter.preference_forms import ReasonForm
+from newsletter.preferences import LinkInvalid
 
 
 @csrf_exempt
@@ -85,39 +87,81 @@ def _box(form: SubscribeForm) -> dict[str, object]:
     }
 
 
-@csrf_exempt
-@never_cache
-@shows_and_acts
+@mailed_link
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":
         if subscribing.to_confirm(token) is None:
-            return _invalid(request)
+            raise LinkInvalid
         return render(request, "newsletter/confirm.html", {"form_action": request.path})
     subscriber = subscribing.confirm(token)
     if subscriber is None:
-        return _invalid(request)
+        raise LinkInvalid
     first_tip = scheduling.first_tip(subscriber)
-    return render(request, "newsletter/confirmed.html", {"first_tip": first_tip})
+    context = {"first_tip": first_tip, "is_back": subscriber.is_back()}
+    return render(request, "newsletter/confirmed.html", context)
 
 
-@csrf_exempt
-@never_cache
-@shows_and_acts
+@mailed_link
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """The human page and the RFC 8058 target: no cookie, no login, no redirect."""
+    """The human page and the RFC 8058 target: no cookie, no login, no redirect.
+
+    Whatever is posted here, the person leaves: what is milder has its own addresses.
+    """
     if request.method != "POST":
-        if not subscribing.is_unsubscribe_link(token):
-            return _invalid(request)
-        context = {"form_action": request.path}
-        return render(request, "newsletter/unsubscribe.html", context)
+        return _leaving_page(request, token)
     if not subscribing.unsubscribe(token):
-        return _invalid(request)
-    return render(request, "newsletter/unsubscribed.html")
+        raise LinkInvalid
+    return _left_page(request, token)
 
 
 # Mail providers may post from their own pages; the signed link says who asks.
 unsubscribe.answers_any_origin = True  # type: ignore[attr-defined]
 
 
-def _invalid(request: HttpRequest) -> HttpResponse:
-    return render(request, "newsletter/link_invalid.html", status=404)
+@mailed_link
+def pause(request: HttpRequest, token: str) -> HttpResponse:
+    return _instead(request, token, leaving.pause_instead)
+
+
+@mailed_link
+def monthly(request: HttpRequest, token: str) -> HttpResponse:
+    return _instead(request, token, leaving.monthly_instead)
+
+
+def _instead(
+    request: HttpRequest, token: str, verb: Callable[[str], Subscriber | None]
+) -> HttpResponse:
+    subscriber = verb(token) if request.method == "POST" else None
+    if subscriber is None:
+        return _leaving_page(request, token)
+    next_tip = scheduling.first_tip(subscriber)
+    context = {"token": token, "subscriber": subscriber, "next_tip": next_tip}
+    return render(request, "newsletter/stayed.html", context)
+
+
+@mailed_link
+def why(request: HttpRequest, token: str) -> HttpResponse:
+    """One press after leaving; only a month's count is kept."""
+    if request.method != "POST":
+        return _leaving_page(request, token)
+    if not subscribing.is_unsubscribe_link(token):
+        raise LinkInvalid
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return _left_page(request, token, status=422)
+    leaving.say_why(token, LeavingReason.Reason(form.cleaned_data["reason"]))
+    return _left_page(request, token, told_why=True)
+
+
+def _leaving_page(request: HttpRequest, token: str) -> HttpResponse:
+    if not subscribing.is_unsubscribe_link(token):
+        raise LinkInvalid
+    context = {"token": token, "subscriber": leaving.staying(token)}
+    return render(request, "newsletter/unsubscribe.html", context)
+
+
+def _left_page(
+    request: HttpRequest, token: str, *, told_why: bool = False, status: int = 200
+) -> HttpResponse:
+    context = {"token": token, "told_why": told_why, "reasons": ReasonForm.REASONS}
+    return render(request, "newsletter/unsubscribed.html", context, status=status)

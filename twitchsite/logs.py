@@ -12,7 +12,9 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 ADDRESS = re.compile(r"[^\s\"'<>()\[\],;:=\\/]+@[^\s\"'<>()\[\],;:\\/]+")
-TOKEN = re.compile(r"(/newsletter/(?:confirm|preferences|unsubscribe)/)[^/\s\"'?]+")
+TOKEN = re.compile(
+    r"(/newsletter/(?:confirm|move|preferences|unsubscribe)/)[^/\s\"'?]+"
+)
 
 
 def blot(line: str) -> str:

@@ -48,12 +48,26 @@ def test_the_form_takes_rubbish_calmly(
 
 
 @pytest.mark.parametrize("method", ["get", "head", "post"])
-@pytest.mark.parametrize("page", ["confirm", "unsubscribe"])
+@pytest.mark.parametrize(
+    ("page", "below"),
+    [
+        ("confirm", ""),
+        ("move", ""),
+        *(("unsubscribe", one) for one in ["", "pause/", "monthly/", "why/"]),
+        *(
+            ("preferences", one)
+            for one in [
+                *("", "start-again/", "agreed/", "agreed/terms/1/"),
+                *("address/", "download/", "erase/"),
+            ]
+        ),
+    ],
+)
 @pytest.mark.parametrize("token", ["x", "x" * 44, "%00" * 44, "é" * 44, "=" * 44])
 def test_a_link_nobody_made_changes_nothing(
-    browser: Client, method: str, page: str, token: str
+    browser: Client, method: str, page: str, below: str, token: str
 ) -> None:
-    answer = getattr(browser, method)(f"/newsletter/{page}/{token}/")
+    answer = getattr(browser, method)(f"/newsletter/{page}/{token}/{below}")
 
     assert answer.status_code == 404
 
