@@ -68,7 +68,7 @@ def test_a_wrong_address_leaves_nothing(policies: None) -> None:
     assert not SignUp.objects.exists()
 
 
-def test_one_click_is_two_facts_and_one_mail(policies: None) -> None:
+def test_e6_one_click_is_two_facts_and_one_mail(policies: None) -> None:
     subscribe(page="https://health.example/", network="192.0.2.0/24")
 
     newsletter, terms = ConsentEvent.objects.order_by("pk")
