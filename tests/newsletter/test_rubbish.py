@@ -29,9 +29,8 @@ FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
 OWN, OTHER = "https://health.example", "https://elsewhere.example"
 NAMES = [str(one.name) for one in urls.urlpatterns]
-TAKES_A_TOKEN = {
-    str(one.name) for one in urls.urlpatterns if "token" in str(one.pattern)
-}
+PLACES = {str(one.name): list(one.pattern.converters) for one in urls.urlpatterns}
+TAKES_A_TOKEN = {name for name, places in PLACES.items() if "token" in places}
 FORMS = [name for name in NAMES if name not in TAKES_A_TOKEN]
 
 
@@ -46,7 +45,8 @@ def browser(
 
 
 def address_of(name: str, text: str = "x" * 44) -> str:
-    kwargs = {"token": text} if name in TAKES_A_TOKEN else {}
+    values = {"token": text, "revision": "1"}
+    kwargs = {one: values[one] for one in PLACES[name]}
     return reverse(f"newsletter:{name}", kwargs=kwargs)
 
 
