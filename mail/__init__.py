@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from mail.queueing import enqueue as enqueue
     from mail.queueing import start_batch as start_batch
     from mail.queueing import tell_staff as tell_staff
+    from mail.recipients import block as block
     from mail.recipients import erase as erase
     from mail.recipients import kept_off as kept_off
+    from mail.recipients import lift_block as lift_block
     from mail.recipients import recipient_for as recipient_for
     from mail.recipients import recipients_for as recipients_for
     from mail.rendering import absolute as absolute
@@ -78,8 +80,10 @@ _DOOR = {
     "enqueue": "queueing",
     "start_batch": "queueing",
     "tell_staff": "queueing",
+    "block": "recipients",
     "erase": "recipients",
     "kept_off": "recipients",
+    "lift_block": "recipients",
     "recipient_for": "recipients",
     "recipients_for": "recipients",
     "absolute": "rendering",

@@ -65,6 +65,43 @@ def kept_off(addresses: Collection[str]) -> dict[str, str]:
 
 
 @transaction.atomic
+def block(recipient: Recipient) -> bool:
+    """Write to this mailbox no more, whoever signs it up; False if it is so already.
+
+    What waits is dropped; what is just being handed over ends by itself.
+    """
+    recipient = Recipient.objects.select_for_update().get(pk=recipient.pk)
+    if recipient.suppression == Recipient.Suppression.MANUAL:
+        return False
+    now = timezone.now()
+    recipient.suppression, recipient.suppressed_at = Recipient.Suppression.MANUAL, now
+    recipient.save(update_fields=["suppression", "suppressed_at"])
+    Delivery.objects.waiting().filter(recipient=recipient).update(
+        state=State.DROPPED, reason="blocked by hand", finished_at=now, message=None
+    )
+    return True
+
+
+@transaction.atomic
+def lift_block(recipient: Recipient) -> bool:
+    """Undo `block`; False if there is none. Consent decides again.
+
+    The keyed hash that an earlier erasure left of a block goes as well: it would
+    block the mailbox anew after the next one.
+    """
+    recipient = Recipient.objects.select_for_update().get(pk=recipient.pk)
+    manual = Recipient.Suppression.MANUAL
+    if recipient.suppression != manual:
+        return False
+    recipient.suppression, recipient.suppressed_at = "", None
+    recipient.save(update_fields=["suppression", "suppressed_at"])
+    KeptSuppression.objects.filter(
+        address_mac__in=address_macs(recipient.address), suppression=manual
+    ).delete()
+    return True
+
+
+@transaction.atomic
 def erase(recipient: Recipient, *, kept: KeptSuppression.Reason | None = None) -> None:
     """Forget the address; the row stays as nobody's, for its deliveries to count.
 

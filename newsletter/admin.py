@@ -8,18 +8,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from ledger import ReadOnlyAdmin, is_redacted
+from ledger import is_redacted
 from mail import account
-from newsletter import choosing, desk
+from newsletter import choosing, consent_admin, desk
 from newsletter.models import (
-    ConsentEvent,
     Correction,
     HealthTip,
     Issue,
     Schedule,
-    Subscriber,
     TipRevision,
-    Wording,
 )
 from review import (
     DeskAdmin,
@@ -30,6 +27,9 @@ from review import (
     compare,
     standing,
 )
+
+# Registered there: subscribers and what they agreed to.
+__all__ = ["consent_admin"]
 
 
 class TipList(ChangeList):
@@ -209,21 +209,3 @@ class CorrectionAdmin(SentDesk):
     fields = readonly_fields = (
         *("issue", "tip_revision", "starts_at", "by", "sign_off", "digest", "batch"),
     )
-
-
-@admin.register(Subscriber)
-class SubscriberAdmin(ReadOnlyAdmin):
-    list_display = ["id", "status", "confirmed_at", "frequency"]
-    list_filter = ["status"]
-    exclude = ["recipient"]
-
-
-@admin.register(ConsentEvent)
-class ConsentEventAdmin(ReadOnlyAdmin):
-    list_display = ["id", "act", "matter", "occurred_at"]
-    list_filter = ["act", "matter"]
-
-
-@admin.register(Wording)
-class WordingAdmin(ReadOnlyAdmin):
-    list_display = ["digest", "locale", "created_at"]

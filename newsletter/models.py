@@ -3,6 +3,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
 from uuid import uuid4
 
+import pgtrigger
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery, Value
@@ -229,7 +231,11 @@ class Subscriber(models.Model):
                 name="newsletter_subscriber_moved_with_time",
             ),
         ]
-        permissions = [("prove_consent", "Can export, prove consent and erase")]
+        permissions = [
+            ("prove_consent", "Can export, prove consent and erase"),
+            ("block_subscriber", "Can block by hand"),
+            ("lift_block", "Can lift a block by hand"),
+        ]
 
     def __str__(self) -> str:
         return f"subscriber {self.pk}"
@@ -251,6 +257,60 @@ class Subscriber(models.Model):
     def is_back(self) -> bool:
         """Whether they had left the list before they confirmed."""
         return self.unsubscribed_at is not None
+
+
+class SubscriberAccess(models.Model):
+    """Which member of staff did what with one person's data, and why. Never changed.
+
+    By the person's key, so that it says nothing of whoever was erased since.
+    """
+
+    class Act(models.TextChoices):
+        LOOKED = "looked"
+        FOUND_NOBODY = "found nobody", "Found nobody"
+        BLOCKED = "blocked"
+        LIFTED = "lifted a block", "Lifted a block"
+        PROVED = "proved consent", "Proved consent"
+        EXPORTED = "exported"
+        ERASED = "erased"
+
+    class Purpose(models.TextChoices):
+        ASKED = "the person asked", "The person asked"
+        MAIL = "mail does not arrive", "Mail does not arrive"
+        COMPLAINT = "a complaint", "A complaint"
+        AUTHORITY = "a court or an authority", "A court or an authority asked"
+        SECURITY = "abuse or a mistake", "Abuse or a mistake"
+
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, verbose_name="who", related_name="+"
+    )
+    act = models.CharField(max_length=14, choices=Act)
+    subscriber_key = models.UUIDField(
+        null=True, help_text="Empty: nobody had the address."
+    )
+    purpose = models.CharField(max_length=30, choices=Purpose)
+    reference = models.CharField(max_length=40, blank=True, default="")
+    occurred_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        default_permissions = ("view",)
+        verbose_name = "access to a subscriber"
+        verbose_name_plural = "who looked at whom"
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(
+                fields=["by", "subscriber_key", "occurred_at"],
+                name="newsletter_access_lately",
+            )
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="append_only", operation=pgtrigger.Update | pgtrigger.Delete
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.by} {self.act}"
 
 
 class LinkRequest(models.Model):
@@ -291,6 +351,7 @@ class LeavingReason(models.Model):
     count = models.PositiveIntegerField(default=0)
 
     class Meta:
+        verbose_name_plural = "growth and leaving"
         constraints = [
             models.UniqueConstraint(
                 fields=["month", "reason"], name="newsletter_leavingreason_once"

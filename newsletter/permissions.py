@@ -20,3 +20,8 @@ def may_submit(user: User, revision: TipRevision) -> bool:
 def may_run_issues(user: User) -> bool:
     """Pause, resume, cancel and correct what is sent."""
     return user.has_perm("newsletter.run_schedule")
+
+
+# Whose data one may see, and what one may do with them.
+BLOCK, LIFT_BLOCK = "newsletter.block_subscriber", "newsletter.lift_block"
+PROVE = "newsletter.prove_consent"

@@ -20,12 +20,25 @@ PERMISSION_BUTTON = "Yes, confirm my subscription"
 
 def current() -> Wording:
     """The wording that the box shows now; made at its first use."""
-    return _known({"purpose": PURPOSE, "agreement": AGREEMENT, "button": BUTTON})
+    return _known(_of_the_box())
 
 
 def of_permission() -> Wording:
     """What people from another list are asked; nothing is said of Terms there."""
-    return _known({"purpose": PURPOSE, "agreement": "", "button": PERMISSION_BUTTON})
+    return _known(_of_the_asking())
+
+
+def shown_now() -> set[str]:
+    """The digests of the words that people can agree to today."""
+    return {digest_of(LOCALE, text) for text in (_of_the_box(), _of_the_asking())}
+
+
+def _of_the_box() -> dict[str, str]:
+    return {"purpose": PURPOSE, "agreement": AGREEMENT, "button": BUTTON}
+
+
+def _of_the_asking() -> dict[str, str]:
+    return {"purpose": PURPOSE, "agreement": "", "button": PERMISSION_BUTTON}
 
 
 def _known(text: dict[str, str]) -> Wording:

@@ -25,6 +25,12 @@ def clock(at: str | None) -> str:
 
 
 @register.filter
+def brief(at: str | None) -> str:
+    """The same for a narrow column, to the minute."""
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%-d %b %Y %H:%M}" if at else ""
+
+
+@register.filter
 def as_json(facts: dict[str, Any]) -> str:
     """The very text that the commitment is over."""
     return canonical_json(facts).decode()

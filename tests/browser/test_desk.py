@@ -30,10 +30,19 @@ CLINICIANS = [
     "/admin/review/signoff/1/change/",
     "/admin/review/signoff/1/do/retract/",
 ]
+OPERATORS = [
+    "/admin/newsletter/leavingreason/",
+    "/admin/newsletter/leavingreason/?by=week",
+    "/admin/newsletter/subscriber/",
+    "/admin/newsletter/wording/",
+    "/admin/newsletter/subscriberaccess/",
+]
 PHONE, DESKTOP = (320, "dark"), (1280, "light")
 LOOKS = [
     *(("editor", path, *PHONE) for path in EDITORS),
     *(("clinician", path, *PHONE) for path in CLINICIANS),
+    *(("operator", path, *PHONE) for path in OPERATORS),
+    ("operator", OPERATORS[0], *DESKTOP),
     *(("editor", path, *DESKTOP) for path in EDITORS[1:3]),
     *(("clinician", path, *DESKTOP) for path in CLINICIANS[:2]),
 ]
@@ -55,7 +64,7 @@ def signed_in(site: Site, browser: Browser, role: str) -> BrowserContext:
 
 @pytest.fixture(scope="module")
 def contexts(site: Site, browser: Browser) -> dict[str, BrowserContext]:
-    roles = ("editor", "clinician")
+    roles = ("editor", "clinician", "operator")
     return {role: signed_in(site, browser, role) for role in roles}
 
 

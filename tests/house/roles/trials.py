@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from articles.models import Article, Picture, Section
-from newsletter.models import HealthTip, Schedule
+from newsletter.models import HealthTip, Schedule, SubscriberAccess
 from review import Clinician, ReviewRequest, SignOff
 from tests.house.roles.forms import (
     Form,
@@ -124,6 +124,15 @@ def choosing(action: str) -> Callable[[World, Any], Form]:
 
 def deciding(name: str) -> Callable[[Any], str]:
     return lambda obj: f"{table('delivery', name)}?id__in={obj.pk}"
+
+
+CASE = {"purpose": "the person asked", "reference": "case 7"}
+
+
+def noted(act: str) -> Callable[[Any], bool]:
+    return lambda subscriber: SubscriberAccess.objects.filter(
+        act=act, subscriber_key=subscriber.key, reference="case 7"
+    ).exists()
 
 
 TRIALS = {
@@ -318,6 +327,31 @@ TRIALS = {
             ("settling-as-arrived", state("accepted")),
             ("settling-as-not-arrived", state("refused")),
             ("resending", state("queued")),
+        )
+    },
+    "subscriber/look": Trial(
+        one("rosa"),
+        lambda subscriber: table("subscriber", "look"),
+        lambda world, subscriber: {"address": "Rosa@example.com", **CASE},
+        noted("looked"),
+    ),
+    **{
+        f"subscriber/{name}": Trial(
+            one(target),
+            verb(name),
+            lambda world, subscriber: {
+                "address": subscriber.recipient.address,
+                "form": "json",
+                **CASE,
+            },
+            noted(act),
+        )
+        for name, target, act in (
+            ("block", "rosa", "blocked"),
+            ("lift-block", "tom", "lifted a block"),
+            ("prove", "rosa", "proved consent"),
+            ("export", "rosa", "exported"),
+            ("erase", "rosa", "erased"),
         )
     },
     "schedule/add": Trial(

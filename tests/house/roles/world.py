@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from typing import Any
 
 from django.apps import apps
@@ -31,8 +31,10 @@ from newsletter.models import (
     Correction,
     HealthTip,
     Issue,
+    LeavingReason,
     Schedule,
     Subscriber,
+    SubscriberAccess,
     TipRevision,
     Wording,
 )
@@ -68,6 +70,7 @@ class World:
         self._articles()
         self._tips()
         self._mails()
+        self._looks()
         # One of each for everybody, whether or not they may have it.
         self.drafts: list[Draft] = []
         self.texts: list[Revision] = []
@@ -153,15 +156,34 @@ class World:
             reason="its worker vanished",
             finished_at=timezone.now(),
         )
+        self.rosa = Subscriber.objects.create(recipient=rosa)
+        tom = Recipient.objects.create(
+            address="tom@example.com",
+            suppression=Recipient.Suppression.MANUAL,
+            suppressed_at=timezone.now(),
+        )
+        self.tom = Subscriber.objects.create(recipient=tom)
         attest(
             ConsentEvent(
-                subscriber_key=Subscriber.objects.create(recipient=rosa).key,
+                subscriber_key=self.rosa.key,
                 matter="newsletter",
                 act="requested",
                 wording=attest(Wording(digest="0" * 64, locale="en", text={})),
                 occurred_at=timezone.now(),
             )
         )
+
+    def _looks(self) -> None:
+        """Everybody has typed both addresses lately, whether or not they may."""
+        for user in (*self.users.values(), self.sue):
+            for subscriber in (self.rosa, self.tom):
+                SubscriberAccess.objects.create(
+                    by=user,
+                    act=SubscriberAccess.Act.LOOKED,
+                    subscriber_key=subscriber.key,
+                    purpose=SubscriberAccess.Purpose.ASKED,
+                )
+        LeavingReason.objects.create(month=date(2026, 1, 1), reason="other", count=1)
 
     def _things_of(self, user: User) -> None:
         drafted, written, ready, asked = (self.pair(user.username) for _ in range(4))
