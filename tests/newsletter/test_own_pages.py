@@ -93,6 +93,8 @@ def test_pages_lead_to_a_fresh_link(
     text = token("unsubscribe", rosa.recipient.key)
 
     assert f'href="{ASK}"' in web.get(path.format(text)).text
+    unsubscribe(text)
+    assert f'href="{ASK}"' in web.get(path.format(text)).text
 
 
 # --- What a link opens ----------------------------------------------------------------
