@@ -33,6 +33,7 @@ from mail import Recipient
 from newsletter import composing, consent, wording
 from newsletter.models import (
     HealthTip,
+    ImportedEvidence,
     SignUp,
     Subscriber,
     Wording,
@@ -67,6 +68,17 @@ def fill() -> None:
     consent.requested(rosa, sign_up, timezone.now())
     consent.confirmed(rosa, timezone.now())
     attest(Wording(digest="c" * 64, locale="cy", text={"button": "Tanysgrifio"}))
+    for line in (2, 3):
+        attest(
+            ImportedEvidence(
+                subscriber_key=rosa.key,
+                file_digest="d" * 64,
+                line=line,
+                trusted=False,
+                agreed_at=timezone.now(),
+                context_commitment="e" * 64,
+            )
+        )
     PublishingEvent.objects.get()
     attest(
         PublishingEvent(
