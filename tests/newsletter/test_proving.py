@@ -19,11 +19,11 @@ from structlog.testing import capture_logs
 from articles.editing import revise
 from articles.models import Article, Revision
 from articles.publishing import publish
-from ledger import Entry, canonical_json
+from ledger import Entry, attest, canonical_json
 from ledger.models import Seal
 from ledger.sealing import seal
 from ledger.verifying import verify
-from newsletter import wording
+from newsletter import consent, wording
 from newsletter.management.commands import proveconsent
 from newsletter.models import (
     ConsentContext,
@@ -444,6 +444,26 @@ def test_p2_a_rewritten_tail_shows_at_the_next_link(evidence: None) -> None:
 
     assert f"entry or link {at} was changed" in found
     assert f"link {at + 1} does not follow from link {at}" in found
+
+
+def test_p2_an_entry_that_waits_for_no_seal_is_named(evidence: None) -> None:
+    event = ConsentEvent.objects.order_by("pk")[2]
+
+    tamper("DELETE FROM ledger_seal WHERE entry_id = %s", event.entry_id)
+
+    assert f"entry {event.entry_id} was taken out of the chain" in tampered("--quick")
+
+
+def test_p2_words_that_are_not_what_their_digest_says_are_named(
+    evidence: None,
+) -> None:
+    """Who writes a wording with an entry of its own still can't choose its digest."""
+    text = {"purpose": "Yes to all.", "agreement": "", "button": "OK"}
+    forged = attest(Wording(digest="c" * 64, locale="en-GB", text=text))
+    consent.confirmed(Subscriber.objects.earliest("pk"), timezone.now(), wording=forged)
+    seal()
+
+    assert "the wording cccccccccccc does not have that digest" in tampered("--quick")
 
 
 @pytest.mark.parametrize("column", ["salt", "page", "network"])
