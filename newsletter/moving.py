@@ -7,7 +7,6 @@ from django.db.models import Q
 from django.utils import timezone
 
 from mail import (
-    Delivery,
     KeptSuppression,
     Recipient,
     canonical_address,
@@ -20,10 +19,10 @@ from mail import (
 from newsletter import consent, emails
 from newsletter.models import Subscriber
 from newsletter.preferences import LinkInvalid, holder
+from newsletter.subscribing import was_asked_lately
 
 MOVE = "move"
 MOVE_WITHIN = timedelta(days=7)
-ONE_MOVE_PER = timedelta(hours=24)
 Status = Subscriber.Status
 
 
@@ -36,19 +35,15 @@ def ask_to_move(text: str, typed: str) -> None:
     """Mail a link to the new address; nothing changes before it is pressed there.
 
     Raises LinkInvalid, NotAnAddress, SameAddress. A mailbox that may get no link now
-    (asked within a day, or blocked by hand) gets none, and the answer is the same.
+    (`was_asked_lately`, or blocked by hand) gets none, and the answer is the same.
     """
     subscriber = holder(text, lock=True)
     address = canonical_address(typed)
     if address == subscriber.recipient.address:
         raise SameAddress
     target, now = recipient_for(address), timezone.now()
-    asked = Delivery.objects.filter(
-        recipient=target,
-        kind=Delivery.Kind.CONFIRMATION,
-        dated_at__gt=now - ONE_MOVE_PER,
-    )
-    if target.suppression == Recipient.Suppression.MANUAL or asked.exists():
+    blocked = target.suppression == Recipient.Suppression.MANUAL
+    if blocked or was_asked_lately(target, now):
         return
     subscriber.moving_to, subscriber.moving_asked_at = target, now
     subscriber.save(update_fields=["moving_to", "moving_asked_at"])

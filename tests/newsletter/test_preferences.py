@@ -192,6 +192,23 @@ def test_moving_says_the_same_and_mails_a_mailbox_once_a_day(rosa: Subscriber) -
     assert mails.count() == 1
 
 
+def test_moving_to_a_mailbox_that_bounced_mails_it_once_in_thirty_days(
+    rosa: Subscriber,
+) -> None:
+    target = Recipient.objects.create(
+        address=NEW,
+        suppressed_at=timezone.now(),
+        suppression=Recipient.Suppression.HARD_BOUNCE,
+    )
+    text = mailed_link()
+
+    ask_to_move(text, NEW)
+    Delivery.objects.update(dated_at=timezone.now() - timedelta(days=29))
+    ask_to_move(text, NEW)
+
+    assert Delivery.objects.filter(recipient=target).count() == 1
+
+
 def test_moving_to_an_address_on_the_list_leaves_one_subscription(
     rosa: Subscriber,
 ) -> None:
