@@ -94,6 +94,7 @@ def _take_piece(
 ) -> list[Fate]:
     wanted = _first_of_each(piece)
     barred = kept_off(wanted)
+    Subscriber.objects.hold(wanted.keys())
     recipients = recipients_for(wanted.keys() - barred.keys())
     known = _subscribers_of(recipients.values())
     new = _add(

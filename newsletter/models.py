@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
 from uuid import uuid4
@@ -114,6 +114,14 @@ class SubscriberQuerySet(models.QuerySet["Subscriber"]):
             permission_asked_at__isnull=True,
             recipient__suppressed_at__isnull=True,
         )
+
+    def hold(self, addresses: Collection[str]) -> None:
+        """Lock whoever has these mailboxes, in one order, before the mailboxes are.
+
+        All do it this way round: else two wait for each other.
+        """
+        theirs = self.filter(recipient__address__in=addresses).order_by("pk")
+        list(theirs.select_for_update(of=("self",)).values_list("pk"))
 
     def wanting(self, topics: list[str]) -> Self:
         """Who chose one of `topics`, or none at all: that is every topic."""

@@ -41,6 +41,7 @@ def ask_to_move(text: str, typed: str) -> None:
     address = canonical_address(typed)
     if address == subscriber.recipient.address:
         raise SameAddress
+    Subscriber.objects.hold([address])
     target, now = recipient_for(address), timezone.now()
     blocked = target.suppression == Recipient.Suppression.MANUAL
     if blocked or was_asked_lately(target, now):
@@ -103,11 +104,8 @@ def move(text: str) -> Subscriber:
     """
     subscriber = mover(text, lock=True)
     assert subscriber.moving_to is not None, "a mover moves"  # noqa: S101
-    others = Subscriber.objects.select_for_update().filter(
-        recipient=subscriber.moving_to
-    )
-    # The person before the mailbox, as all others lock them: else two wait for ever.
-    other = others.first()
+    Subscriber.objects.hold([subscriber.moving_to.address])
+    other = Subscriber.objects.filter(recipient=subscriber.moving_to).first()
     target = Recipient.objects.select_for_update().get(pk=subscriber.moving_to.pk)
     if target.suppression == Recipient.Suppression.MANUAL:
         raise LinkInvalid

@@ -69,11 +69,13 @@ def _in_turn(brought_by: ListImport) -> Iterator[int]:
 @transaction.atomic
 def _ask(pk: int, *, due_at: datetime) -> bool:
     """False: somebody else asked this mailbox within a day, or just now."""
-    addresses = Subscriber.objects.filter(pk=pk).values_list("recipient__address")
-    recipient = recipient_for(*addresses.get())
+    person = Subscriber.objects.filter(pk=pk)
+    address = person.values_list("recipient__address", flat=True).get()
+    Subscriber.objects.hold([address])
+    recipient = recipient_for(address)
     now = timezone.now()
     mine = Subscriber.objects.unasked().filter(pk=pk, recipient=recipient)
-    subscriber = mine.select_for_update(of=("self",)).first()
+    subscriber = mine.first()
     if subscriber is None or was_asked_lately(recipient, now):
         return False
     subscriber.asked_at = subscriber.permission_asked_at = now

@@ -91,9 +91,7 @@ def _resolve_next() -> bool:
 
 
 def _resolve(sign_up: SignUp, now: datetime) -> None:
-    known = Subscriber.objects.filter(recipient__address=sign_up.address)
-    # The person before the mailbox, as all others lock them: else two wait for ever.
-    known.select_for_update(of=("self",)).first()
+    Subscriber.objects.hold([sign_up.address])
     recipient = recipient_for(sign_up.address)
     subscriber, _ = Subscriber.objects.get_or_create(recipient=recipient)
     blocked = recipient.suppression == Recipient.Suppression.MANUAL

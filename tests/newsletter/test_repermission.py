@@ -2,10 +2,14 @@
 
 import io
 import re
+import time
+from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, connections, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -50,6 +54,42 @@ def test_each_is_asked_once_ever(brought_by: ListImport) -> None:
 
     assert mailed() == [ROSA, "tom@example.com"]
     assert not Delivery.objects.exclude(kind="confirmation").exists()
+
+
+def somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_locks WHERE NOT granted "
+            "AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        )
+        return bool(cursor.fetchall())
+
+
+@pytest.mark.parametrize(
+    "bring_in", [lambda one: ask(one, most=10), lambda one: brought(TWO)]
+)
+def test_who_waits_for_a_person_holds_no_mailbox(
+    cloned_database: str, bring_in: Callable[[ListImport], object]
+) -> None:
+    """Confirming locks the person first: two that don't would wait for each other."""
+    publish_policies()
+    brought(TWO)
+    brought_by = ListImport.objects.get()
+
+    def run() -> None:
+        bring_in(brought_by)
+        connections.close_all()
+
+    other = Thread(target=run)
+    with transaction.atomic():
+        list(Subscriber.objects.select_for_update())
+        other.start()
+        while not somebody_waits_for_us():
+            time.sleep(0.01)
+
+        assert len(Recipient.objects.select_for_update(nowait=True)) == 2
+
+    other.join()
 
 
 def test_two_operators_at_once_ask_once(cloned_database: str) -> None:
