@@ -25,7 +25,9 @@ def recipient_for(address: str) -> Recipient:
     What suppressed the mailbox before it was erased suppresses it again.
     """
     _, is_new = Recipient.objects.get_or_create(address=address)
-    recipient = Recipient.objects.select_for_update().get(address=address)
+    # No key changes: a batch that is just being made keeps nobody waiting.
+    locked = Recipient.objects.select_for_update(no_key=True)
+    recipient = locked.get(address=address)
     kept = KeptSuppression.objects.filter(
         address_mac__in=address_macs(address),
         suppression__in=Recipient.Suppression.values,
@@ -52,7 +54,7 @@ def recipients_for(addresses: Collection[str]) -> dict[str, Recipient]:
             [in_order],
         )
     found = Recipient.objects.filter(address__in=in_order).order_by("address")
-    return {one.address: one for one in found.select_for_update()}
+    return {one.address: one for one in found.select_for_update(no_key=True)}
 
 
 def kept_off(addresses: Collection[str]) -> dict[str, str]:
@@ -70,7 +72,7 @@ def block(recipient: Recipient) -> bool:
 
     What waits is dropped; what is just being handed over ends by itself.
     """
-    recipient = Recipient.objects.select_for_update().get(pk=recipient.pk)
+    recipient = Recipient.objects.select_for_update(no_key=True).get(pk=recipient.pk)
     if recipient.suppression == Recipient.Suppression.MANUAL:
         return False
     now = timezone.now()
@@ -89,7 +91,7 @@ def lift_block(recipient: Recipient) -> bool:
     The keyed hash that an earlier erasure left of a block goes as well: it would
     block the mailbox anew after the next one.
     """
-    recipient = Recipient.objects.select_for_update().get(pk=recipient.pk)
+    recipient = Recipient.objects.select_for_update(no_key=True).get(pk=recipient.pk)
     manual = Recipient.Suppression.MANUAL
     if recipient.suppression != manual:
         return False

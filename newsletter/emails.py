@@ -25,35 +25,29 @@ from newsletter.models import HealthTip, Issue, Subscriber, TipRevision, TipShor
 # What a mail lists of the tips that wait; all of them stand in the admin.
 LISTED = 10
 # As long as `subscribing.to_confirm` takes such a link.
-PERMISSION_HOLDS_DAYS = 30
+CONFIRMATION_HOLDS_DAYS, PERMISSION_HOLDS_DAYS = 7, 30
 
 
 def confirmation(subscriber: Subscriber) -> None:
     """The one mail before consent; its link is bound to `asked_at`."""
-    assert subscriber.asked_at is not None, "asking is what makes the link"  # noqa: S101
-    asked_at = subscriber.asked_at.isoformat()
-    link = token("confirm", subscriber.recipient.key, bound_to=asked_at)
     context = {
-        "confirm_url": f"{settings.SITE_URL}/newsletter/confirm/{link}/",
+        "confirm_url": _confirm_url(subscriber),
         "purpose": wording.PURPOSE,
-        "expires_days": 7,
+        "expires_days": CONFIRMATION_HOLDS_DAYS,
     }
     _single(
         subscriber.recipient,
         "confirmation",
         context,
         kind=Delivery.Kind.CONFIRMATION,
-        idempotency_key=f"confirmation-{subscriber.pk}-{asked_at}",
+        idempotency_key=f"confirmation-{subscriber.pk}-{subscriber.asked_at}",
     )
 
 
 def repermission(subscriber: Subscriber, *, due_at: datetime) -> None:
     """The one question to somebody from another list: may we write to you?"""
-    assert subscriber.asked_at is not None, "asking is what makes the link"  # noqa: S101
-    bound_to = subscriber.asked_at.isoformat()
-    link = token("confirm", subscriber.recipient.key, bound_to=bound_to)
     context = {
-        "confirm_url": f"{settings.SITE_URL}/newsletter/confirm/{link}/",
+        "confirm_url": _confirm_url(subscriber),
         "privacy_url": absolute("/about/privacy/"),
         "purpose": wording.PURPOSE,
         "button": wording.PERMISSION_BUTTON,
@@ -68,6 +62,13 @@ def repermission(subscriber: Subscriber, *, due_at: datetime) -> None:
         idempotency_key=f"repermission-{subscriber.recipient.pk}",
         due_at=due_at,
     )
+
+
+def _confirm_url(subscriber: Subscriber) -> str:
+    assert subscriber.asked_at is not None, "asking is what makes the link"  # noqa: S101
+    asked_at = subscriber.asked_at.isoformat()
+    link = token("confirm", subscriber.recipient.key, bound_to=asked_at)
+    return f"{settings.SITE_URL}/newsletter/confirm/{link}/"
 
 
 def preferences_link(subscriber: Subscriber) -> None:

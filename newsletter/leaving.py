@@ -4,7 +4,6 @@ Tips get forwarded: whoever holds one can have less mail sent, never more or els
 """
 
 from datetime import timedelta
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
@@ -22,7 +21,7 @@ Status = Subscriber.Status
 def staying(text: str, *, lock: bool = False) -> Subscriber | None:
     """Who gets tips by an unsubscribe link; None where nobody does."""
     key = read_token(UNSUBSCRIBE, text)
-    found = _by_recipient_key(key, lock=lock) if key else None
+    found = Subscriber.objects.at_mailbox(key, lock=lock) if key else None
     return found if found and found.is_confirmed() else None
 
 
@@ -51,7 +50,7 @@ def monthly_instead(text: str) -> Subscriber | None:
 def say_why(text: str, reason: LeavingReason.Reason) -> None:
     """Count why somebody left: once for each leaving, in their month, without them."""
     key = read_token(UNSUBSCRIBE, text)
-    subscriber = _by_recipient_key(key, lock=True) if key else None
+    subscriber = Subscriber.objects.at_mailbox(key, lock=True) if key else None
     if (
         subscriber is None
         or subscriber.status != Status.UNSUBSCRIBED
@@ -63,10 +62,3 @@ def say_why(text: str, reason: LeavingReason.Reason) -> None:
     month = timezone.now().date().replace(day=1)
     counted, _ = LeavingReason.objects.get_or_create(month=month, reason=reason)
     LeavingReason.objects.filter(pk=counted.pk).update(count=F("count") + 1)
-
-
-def _by_recipient_key(key: UUID, *, lock: bool) -> Subscriber | None:
-    subscribers = Subscriber.objects.select_related("recipient")
-    if lock:
-        subscribers = subscribers.select_for_update(of=("self",))
-    return subscribers.filter(recipient__key=key).first()

@@ -1,7 +1,7 @@
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pgtrigger
 from django.conf import settings
@@ -115,13 +115,21 @@ class SubscriberQuerySet(models.QuerySet["Subscriber"]):
             recipient__suppressed_at__isnull=True,
         )
 
+    def at_mailbox(self, key: UUID, *, lock: bool = False) -> "Subscriber | None":
+        """Who has the mailbox that a mailed link was sent to; `lock` holds both.
+
+        A batch that is just being made refers to the mailbox and keeps nobody waiting.
+        """
+        found = self.select_related("recipient").filter(recipient__key=key)
+        return (found.select_for_update(no_key=True) if lock else found).first()
+
     def hold(self, addresses: Collection[str]) -> None:
         """Lock whoever has these mailboxes, in one order, before the mailboxes are.
 
         All do it this way round: else two wait for each other.
         """
         theirs = self.filter(recipient__address__in=addresses).order_by("pk")
-        list(theirs.select_for_update(of=("self",)).values_list("pk"))
+        list(theirs.select_for_update(of=("self",), no_key=True).values_list("pk"))
 
     def wanting(self, topics: list[str]) -> Self:
         """Who chose one of `topics`, or none at all: that is every topic."""

@@ -18,6 +18,7 @@ from mail import (
     wake,
 )
 from newsletter import consent, emails, limits
+from newsletter.intake import resolve_each
 from newsletter.models import LinkRequest, Subscriber
 
 RESOLVE = "newsletter.resolve_link_requests"
@@ -66,29 +67,17 @@ def ask_for_link(typed: str, *, network: str = "") -> None:
 
 def resolve_link_requests() -> int:
     """Mail a link to each who may have one, in a commit of its own; how many asked."""
-    resolved = 0
-    while _resolve_next():
-        resolved += 1
-    return resolved
+    return resolve_each(LinkRequest, _resolve)
 
 
-@transaction.atomic
-def _resolve_next() -> bool:
-    waiting = LinkRequest.objects.select_for_update(skip_locked=True).order_by("pk")
-    request = waiting.first()
-    if request is None:
-        return False
-    found = Subscriber.objects.select_for_update().filter(
-        recipient__address=request.address
-    )
-    subscriber = found.select_related("recipient").first()
-    now = timezone.now()
+def _resolve(request: LinkRequest) -> None:
+    Subscriber.objects.hold([request.address])
+    found = Subscriber.objects.filter(recipient__address=request.address)
+    subscriber, now = found.select_related("recipient").first(), timezone.now()
     if subscriber and not _had_enough(subscriber.recipient, now):
         subscriber.link_sent_at = now
         subscriber.save(update_fields=["link_sent_at"])
         emails.preferences_link(subscriber)
-    request.delete()
-    return True
 
 
 def _had_enough(recipient: Recipient, now: datetime) -> bool:
@@ -105,10 +94,7 @@ def _had_enough(recipient: Recipient, now: datetime) -> bool:
 def holder(text: str, *, lock: bool = False) -> Subscriber:
     """Whose preferences a link opens. Raises LinkInvalid."""
     key = token_key(text)
-    subscribers = Subscriber.objects.select_related("recipient")
-    if lock:
-        subscribers = subscribers.select_for_update(of=("self",))
-    found = subscribers.filter(recipient__key=key).first() if key else None
+    found = Subscriber.objects.at_mailbox(key, lock=lock) if key else None
     if found is None or key is None or found.link_sent_at is None:
         raise LinkInvalid
     is_fresh = found.link_sent_at + LINK_HOLDS > timezone.now()

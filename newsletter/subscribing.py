@@ -5,7 +5,6 @@ the answer tells nobody who is on the list, in words or in time.
 """
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -23,10 +22,11 @@ from mail import (
     wake,
 )
 from newsletter import consent, emails, limits, wording
+from newsletter.intake import resolve_each
 from newsletter.models import SignUp, Subscriber
 
 RESOLVE = "newsletter.resolve_sign_ups"
-CONFIRM_WITHIN = timedelta(days=7)
+CONFIRM_WITHIN = timedelta(days=emails.CONFIRMATION_HOLDS_DAYS)
 PERMIT_WITHIN = timedelta(days=emails.PERMISSION_HOLDS_DAYS)
 ONE_CONFIRMATION_PER = timedelta(hours=24)
 ONE_CONFIRMATION_PER_WHEN_SUPPRESSED = timedelta(days=30)
@@ -73,24 +73,11 @@ def take_sign_up(typed: str, *, page: str = "", network: str = "") -> None:
 
 def resolve_sign_ups() -> int:
     """Resolve what the box took in, each in a commit of its own; how many."""
-    resolved = 0
-    while _resolve_next():
-        resolved += 1
-    return resolved
+    return resolve_each(SignUp, _resolve)
 
 
-@transaction.atomic
-def _resolve_next() -> bool:
-    waiting = SignUp.objects.select_for_update(skip_locked=True).order_by("pk")
-    sign_up = waiting.first()
-    if sign_up is None:
-        return False
-    _resolve(sign_up, timezone.now())
-    sign_up.delete()
-    return True
-
-
-def _resolve(sign_up: SignUp, now: datetime) -> None:
+def _resolve(sign_up: SignUp) -> None:
+    now = timezone.now()
     Subscriber.objects.hold([sign_up.address])
     recipient = recipient_for(sign_up.address)
     subscriber, _ = Subscriber.objects.get_or_create(recipient=recipient)
@@ -121,7 +108,7 @@ def was_asked_lately(recipient: Recipient, now: datetime) -> bool:
 def to_confirm(text: str, *, lock: bool = False) -> Subscriber | None:
     """Whom a confirmation's link belongs to; None if it is forged, old or replaced."""
     key = token_key(text)
-    subscriber = _by_recipient_key(key, lock=lock) if key else None
+    subscriber = Subscriber.objects.at_mailbox(key, lock=lock) if key else None
     if key is None or subscriber is None or subscriber.asked_at is None:
         return None
     within = PERMIT_WITHIN if _came_in_a_file(subscriber) else CONFIRM_WITHIN
@@ -169,13 +156,6 @@ def is_unsubscribe_link(text: str) -> bool:
     return read_token(UNSUBSCRIBE, text) is not None
 
 
-def to_unsubscribe(text: str, *, lock: bool = False) -> Subscriber | None:
-    """Who is on the list by an unsubscribe link; None where nobody is any more."""
-    key = read_token(UNSUBSCRIBE, text)
-    found = _by_recipient_key(key, lock=lock) if key else None
-    return found if found and found.status != Status.UNSUBSCRIBED else None
-
-
 @transaction.atomic
 def unsubscribe(text: str) -> bool:
     """Take the person off the list at once; False for a link nobody signed.
@@ -186,7 +166,7 @@ def unsubscribe(text: str) -> bool:
     key = read_token(UNSUBSCRIBE, text)
     if key is None:
         return False
-    subscriber = _by_recipient_key(key, lock=True)
+    subscriber = Subscriber.objects.at_mailbox(key, lock=True)
     if subscriber is None or subscriber.status == Status.UNSUBSCRIBED:
         return True
     now = timezone.now()
@@ -197,10 +177,3 @@ def unsubscribe(text: str) -> bool:
     Recipient.objects.filter(pk=subscriber.recipient_id).update(may_receive=False)
     drop_waiting(subscriber.recipient, reason="unsubscribed")
     return True
-
-
-def _by_recipient_key(key: UUID, *, lock: bool = False) -> Subscriber | None:
-    subscribers = Subscriber.objects.select_related("recipient")
-    if lock:
-        subscribers = subscribers.select_for_update()
-    return subscribers.filter(recipient__key=key).first()

@@ -1,17 +1,29 @@
 """One row for one mailbox: however it is spelt, and whoever comes at the same time."""
 
+from threading import Thread
+
 import pytest
+from django.db import connection, transaction
+from django.utils import timezone
 from hypothesis import assume, example, given, strategies
 
 from ledger.sealing import seal
 from ledger.verifying import verify
-from mail import Delivery, NotAnAddress, Recipient, canonical_address
+from mail import (
+    Delivery,
+    NotAnAddress,
+    Recipient,
+    TipMail,
+    canonical_address,
+    start_batch,
+    token,
+)
 from newsletter.models import ConsentEvent, SignUp, Subscriber
 from newsletter.subscribing import (
-    _resolve_next,
     confirm,
     resolve_sign_ups,
     take_sign_up,
+    unsubscribe,
 )
 from tests.newsletter.test_subscribing import (
     ROSA,
@@ -170,6 +182,34 @@ def test_confirming_while_the_same_address_signs_up_again_ends_well(
     assert Subscriber.objects.count() == 1
 
 
+def test_a_batch_that_is_being_made_keeps_nobody_from_leaving(
+    open_site: None,
+) -> None:
+    subscribe()
+    confirm(link())
+    recipient = Recipient.objects.get()
+    leaving = token("unsubscribe", recipient.key)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Each delivery refers to its mailbox: that is looked at as late as the commit,
+        # which takes seconds where they are a million.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        start_batch(
+            name="tip",
+            mail=TipMail("Rest", "<html><body>x</body></html>", "x"),
+            recipients=Recipient.objects.all(),
+            due_at=timezone.now(),
+        )
+
+        other = Thread(target=lambda: at_once(lambda: unsubscribe(leaving)))
+        other.start()
+        other.join(timeout=10)
+        is_waiting = other.is_alive()
+
+    other.join()
+    assert not is_waiting
+    assert not Recipient.objects.get().may_receive
+
+
 def test_a_worker_that_dies_half_way_leaves_the_sign_up_as_it_was(
     open_site: None,
 ) -> None:
@@ -178,7 +218,7 @@ def test_a_worker_that_dies_half_way_leaves_the_sign_up_as_it_was(
     while True:
         try:
             with power_cut(writes):
-                _resolve_next()
+                resolve_sign_ups()
             break
         except PowerCut:
             assert everything() == before
