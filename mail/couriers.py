@@ -69,6 +69,7 @@ class Greeting(threading.Thread):
         try:
             self._talk.__enter__()
         except BaseException as error:
+            # Whoever waits for the connection raises it: see `result`.
             self._error = error
         else:
             if self._is_unwanted:

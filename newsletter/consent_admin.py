@@ -1,6 +1,6 @@
 """Subscribers one at a time, and the evidence of what they agreed to."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 
 from articles import catalogue
 from ledger import ReadOnlyAdmin, position_of
@@ -35,7 +34,6 @@ from review import ReadOnlyDesk, admin_url, posted
 
 # How many of a person's newest mails their page shows.
 MAILS_SHOWN = 30
-MONTHS_OFFERED = 24
 
 
 @admin.register(Subscriber)
@@ -198,22 +196,14 @@ class MonthFilter(admin.SimpleListFilter):
     parameter_name = "month"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        now = timezone.now().date()
-        return [
-            (f"{one:%Y-%m}", f"{one:%B %Y}")
-            for one in (_months_before(now, count) for count in range(MONTHS_OFFERED))
-        ]
+        months = reversed(starts_of("month"))
+        return [(f"{one:%Y-%m}", f"{one:%B %Y}") for one in months]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         if self.value() not in dict(self.lookup_choices):
             return queryset
         year, _, month = str(self.value()).partition("-")
         return queryset.filter(occurred_at__year=year, occurred_at__month=month)
-
-
-def _months_before(day: date, count: int) -> date:
-    years, month = divmod(day.year * 12 + day.month - 1 - count, 12)
-    return date(years, month + 1, 1)
 
 
 class EventList(ChangeList):
