@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from ledger import position_of
-from newsletter.models import ConsentEvent, Subscriber, Wording
+from newsletter.models import ConsentEvent, ImportedEvidence, Subscriber, Wording
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,15 @@ def facts_of(subscriber: Subscriber) -> list[Fact]:
     rows = list(events.select_related("wording", "terms").order_by("pk"))
     positions = position_of([one.entry_id for one in rows])
     return [Fact(one, positions.get(one.entry_id)) for one in rows]
+
+
+def brought_with(subscriber: Subscriber) -> QuerySet[ImportedEvidence]:
+    """What the file they came in with said of a consent, with its words, oldest first.
+
+    Several rows of one line: the operator vouched for it later.
+    """
+    mine = ImportedEvidence.objects.filter(subscriber_key=subscriber.key)
+    return mine.select_related("context").order_by("pk")
 
 
 def _told(facts: list[Fact]) -> Iterator[Agreement]:

@@ -8,8 +8,8 @@ from django.utils import timezone
 from mail import Delivery, KeptSuppression
 from mail import erase as erase_recipient
 from newsletter import consent
-from newsletter.agreements import facts_of
-from newsletter.models import ImportedEvidence, LinkRequest, SignUp, Subscriber
+from newsletter.agreements import brought_with, facts_of
+from newsletter.models import LinkRequest, SignUp, Subscriber
 from newsletter.moving import forget_former, forget_move
 from newsletter.preferences import holder
 
@@ -59,9 +59,7 @@ def download(subscriber: Subscriber) -> dict[str, Any]:
                 "line": one.line,
                 "recorded_at": one.recorded_at,
             }
-            for one in ImportedEvidence.objects.filter(subscriber_key=subscriber.key)
-            .select_related("context")
-            .order_by("pk")
+            for one in brought_with(subscriber)
         ],
         "mails": [
             {

@@ -105,8 +105,11 @@ def _wishes_form(token: str, subscriber: Subscriber, data: object = None) -> Wis
 def agreed(request: HttpRequest, token: str) -> HttpResponse:
     """The very boxes they saw, and where the proof of each press stands."""
     subscriber = preferences.holder(token)
-    told = agreements.agreements_of(subscriber)
-    return _render(request, "agreed", token, {"agreements": told})
+    told: Page = {
+        "agreements": agreements.agreements_of(subscriber),
+        "brought": agreements.brought_with(subscriber),
+    }
+    return _render(request, "agreed", token, told)
 
 
 @mailed_link

@@ -17,7 +17,7 @@ from articles import catalogue
 from ledger import Attested, Verification, head, prove
 from mail import canonical_address
 from newsletter import wording
-from newsletter.agreements import Agreement, agreements_of, facts_of
+from newsletter.agreements import Agreement, agreements_of, brought_with, facts_of
 from newsletter.composing import text_of
 from newsletter.consent import commitment_to
 from newsletter.models import (
@@ -88,9 +88,7 @@ def prove_consent(
 ) -> ConsentProof:
     """All evidence of one person; `ledger` is what a look at the whole chain found."""
     events = [fact.event for fact in facts_of(subscriber)]
-    brought = list(
-        ImportedEvidence.objects.filter(subscriber_key=subscriber.key).order_by("pk")
-    )
+    brought = list(brought_with(subscriber))
     teller = _Teller(events, brought, with_terms=with_terms)
     seen = [
         *teller.faults(),

@@ -22,6 +22,7 @@ from newsletter.preferences import TOPICS, Wishes, resolve_link_requests, wishes
 from newsletter.subscribing import unsubscribe
 from tests.conftest import Mailbox
 from tests.newsletter.slots import weekly
+from tests.newsletter.test_importing import PROOF, brought
 from tests.newsletter.test_mailed_links import links, mails, web
 from tests.newsletter.test_mailed_links import newest as newest_mail
 from tests.newsletter.test_preferences import (
@@ -62,6 +63,19 @@ def now() -> Subscriber:
 
 
 # --- Asking for a link ----------------------------------------------------------------
+
+
+def test_people_from_another_list_see_what_it_said_of_them(
+    web: httpx.Client, policies: None
+) -> None:
+    brought(PROOF, trust_evidence=True)
+
+    page = words(web.get(own(mailed_link(), "agreed/")))
+
+    assert "What another list told us" in page
+    assert "Yes to tips" in page
+    assert "gave their word that you had agreed" in page
+    assert "We hold no agreement of yours" not in page
 
 
 def test_whoever_asks_for_a_link_gets_the_same_answer(
