@@ -1,25 +1,19 @@
 """What comes back is noted once, for our own key alone, and answered never."""
 
-import io
 import logging
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from threading import Barrier, Thread
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import CommandError, call_command
-from django.db import IntegrityError, OperationalError, connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
 from mail import Batch, Delivery, Recipient, enqueue, start_batch
 from mail.batches import resume
 from mail.bounces import Share, Taken, complaint_share, complaint_share_of_week, take
-from mail.management.commands import takebounce
 from mail.reports import Kind
 from mail.sending import send_due
 from tests.conftest import Mailbox
@@ -537,73 +531,3 @@ def test_a_complaint_during_a_run_stops_the_persons_next_tip(
     own = Delivery.objects.get(batch=second, recipient=delivery.recipient_id)
     assert own.state in (State.DROPPED, State.ACCEPTED)
     assert len(mailbox.taken) == 60 - (own.state == State.DROPPED)
-
-
-def pipe(monkeypatch: pytest.MonkeyPatch, raw: bytes, *args: str) -> str:
-    said = io.StringIO()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
-    call_command("takebounce", *args, stdout=said)
-    return said.getvalue()
-
-
-def test_a_mail_server_pipes_a_bounce_in(
-    db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rosa = person("rosa")
-    delivery = sent(rosa)
-    raw = returned("postfix-unknown-user")
-
-    said = pipe(monkeypatch, raw, "--to", f"bounces+{delivery.key.hex}@health.example")
-
-    assert said == f"hard bounce 5.1.1: noted for delivery {delivery.pk}\n"
-    assert suppression(rosa) == Recipient.Suppression.HARD_BOUNCE
-
-
-def test_whatever_is_piped_in_is_one_line_without_an_address(
-    db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = [
-        pipe(monkeypatch, raw)
-        for raw in (
-            b"",
-            b"\xff" * 3_000_000,
-            returned("postfix-unknown-user"),
-            returned("reply-by-a-person"),
-        )
-    ]
-
-    assert all(line.count("\n") == 1 and "@" not in line for line in said)
-    assert said[2] == "hard bounce 5.1.1: ignored, nobody issued its key\n"
-
-
-def test_the_mail_server_keeps_the_mail_while_the_database_is_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def away(*args: object) -> None:
-        raise OperationalError("no address here: rosa@example.com")
-
-    monkeypatch.setattr(takebounce, "take", away)
-
-    with pytest.raises(CommandError) as raised:
-        pipe(monkeypatch, b"x")
-
-    assert raised.value.returncode == os.EX_TEMPFAIL
-    assert "@" not in str(raised.value)
-
-
-def test_the_process_itself_exits_with_75() -> None:
-    where = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "twitchsite.settings",
-        "DATABASE_URL": "postgresql://nobody:x@127.0.0.1:1/nothing",
-    }
-
-    run = subprocess.run(
-        [sys.executable, "manage.py", "takebounce"],
-        env=where,
-        input=returned("postfix-unknown-user"),
-        capture_output=True,
-    )
-
-    assert run.returncode == 75, run.stderr
-    assert b"Traceback" not in run.stderr
