@@ -1,12 +1,13 @@
 """A superuser whom neither grants nor triggers stop, inside one transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection, connections, transaction
 
-from tests.conftest import Servers, point_at
+from ledger.sealing import seal
+from tests.conftest import Servers, clone, drop, point_at
 from twitchsite.env import database
 
 
@@ -28,6 +29,19 @@ def rewritable(cluster: Servers, name: str) -> Iterator[None]:
     finally:
         default.settings_dict["OPTIONS"] = options
         point_at(cluster, shared)
+
+
+@contextmanager
+def sealed(cluster: Servers, fill: Callable[[], object]) -> Iterator[str]:
+    """The name of a database of its own, with the evidence that `fill` makes."""
+    shared = str(connections["default"].settings_dict["NAME"])
+    name = clone(cluster)
+    point_at(cluster, name)
+    fill()
+    seal()
+    point_at(cluster, shared)
+    yield name
+    drop(cluster, name)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import connections, models
+from django.db import models
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
@@ -34,8 +34,8 @@ from newsletter.models import (
 )
 from review import SignOff
 from tests.articles.signed_page import SLUG, TEXT, approved, open_site
-from tests.conftest import Servers, clone, drop, point_at
-from tests.tampering import rewritable, tamper
+from tests.conftest import Servers
+from tests.tampering import rewritable, sealed, tamper
 from twitchsite.roles import evidence_tables
 
 Column: TypeAlias = "models.Field[Any, Any]"
@@ -90,15 +90,8 @@ def filled(
     cluster: Servers, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[str]:
     """A database with evidence of every kind, all of it sealed."""
-    with django_db_blocker.unblock():
-        shared = str(connections["default"].settings_dict["NAME"])
-        name = clone(cluster)
-        point_at(cluster, name)
-        fill()
-        seal()
-        point_at(cluster, shared)
+    with django_db_blocker.unblock(), sealed(cluster, fill) as name:
         yield name
-    drop(cluster, name)
 
 
 @pytest.fixture

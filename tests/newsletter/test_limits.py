@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import redis
@@ -27,8 +26,11 @@ from newsletter.limits import DAY, Paused, TooManyFromNetwork, admit
 from newsletter.models import LinkRequest, SignUp, Tally
 from newsletter.preferences import ask_for_link
 from newsletter.subscribing import resolve_sign_ups, take_sign_up
-from tests.newsletter.test_subscribing import ROSA, policies  # noqa: F401 - a fixture
+from tests.newsletter.test_subscribing import ROSA, policies
+from tests.newsletter.test_taking_in import browser
 from tests.racing import at_once
+
+__all__ = ["browser", "policies"]
 
 HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"
 SECURE = {"X-Forwarded-Proto": "https"}
@@ -40,16 +42,6 @@ def store(request: pytest.FixtureRequest, db: None) -> str:
     if request.param == "postgresql":
         VALKEY.failed()
     return str(request.param)
-
-
-@pytest.fixture
-def browser(
-    policies: None,  # noqa: F811
-    settings: Settings,
-    tmp_path: Path,
-) -> Client:
-    settings.STATIC_ROOT = tmp_path
-    return Client(headers=SECURE)
 
 
 @pytest.fixture
@@ -233,7 +225,7 @@ def test_askings_at_once_are_all_counted(cloned_database: str, where: str) -> No
 
 def test_a_silent_valkey_costs_one_wait_and_the_limits_hold(
     silent_valkey: None,
-    policies: None,  # noqa: F811
+    policies: None,
     settings: Settings,
 ) -> None:
     settings.ASKED_PER_ADDRESS = 2
@@ -271,7 +263,7 @@ def test_a_sign_up_without_network_is_not_held_against_anybody(
     assert admit("sign-up", address="b@example.com", network="")
 
 
-def test_a_school_can_sign_up(policies: None) -> None:  # noqa: F811
+def test_a_school_can_sign_up(policies: None) -> None:
     for number in range(300):
         take_sign_up(f"pupil{number}@example.com", network=HERE)
 

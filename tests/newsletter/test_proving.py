@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections, models
+from django.db import models
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 from structlog.testing import capture_logs
@@ -36,16 +36,17 @@ from newsletter.models import (
 from newsletter.personal_data import forget
 from newsletter.proving import ConsentProof, Unknown, find, prove_consent
 from newsletter.subscribing import confirm
-from tests.conftest import Servers, clone, drop, point_at
+from tests.conftest import Servers
 from tests.ledger.test_verifying import altered, columns_of
 from tests.newsletter.test_importing import PROOF, brought
 from tests.newsletter.test_subscribing import (
     ROSA,
     link,
     policies,  # noqa: F401 - a fixture
+    publish_policies,
     subscribe,
 )
-from tests.tampering import rewritable, tamper
+from tests.tampering import rewritable, sealed, tamper
 
 PAGE, NETWORK = "https://health.example/", "192.0.2.0/24"
 GENESIS = "0" * 64
@@ -294,25 +295,19 @@ def test_a_look_is_logged_without_the_address(rosa: Subscriber) -> None:
 # --- What a superuser alters is named -----------------------------------------------
 
 
+def rosa_and_tom() -> None:
+    publish_policies()
+    on_the_list()
+    brought(PROOF.replace(ROSA, TOM), trust_evidence=True)
+
+
 @pytest.fixture(scope="module")
 def filled(
     cluster: Servers, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[str]:
     """A database with one subscriber's evidence, all of it sealed."""
-    with django_db_blocker.unblock():
-        shared = str(connections["default"].settings_dict["NAME"])
-        name = clone(cluster)
-        point_at(cluster, name)
-        for slug in ("terms", "privacy"):
-            policy = Article.objects.create(slug=slug, kind=Article.Kind.POLICY)
-            content = {"title": slug, "summary": slug, "body": f"<p>{slug}</p>"}
-            publish(revise(policy, content, by=None)[0])
-        on_the_list()
-        brought(PROOF.replace(ROSA, TOM), trust_evidence=True)
-        seal()
-        point_at(cluster, shared)
+    with django_db_blocker.unblock(), sealed(cluster, rosa_and_tom) as name:
         yield name
-    drop(cluster, name)
 
 
 @pytest.fixture
