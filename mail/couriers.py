@@ -57,7 +57,8 @@ class Greeting(threading.Thread):
             settings.MAIL_SERVER, deadline_seconds=settings.MAIL_DEADLINE_SECONDS
         )
         self._error: BaseException | None = None
-        self._is_unwanted = False
+        self._lock = threading.Lock()
+        self._is_open = self._is_unwanted = False
         self.began_at = time.monotonic()
         self.start()
 
@@ -72,8 +73,10 @@ class Greeting(threading.Thread):
             # Whoever waits for the connection raises it: see `result`.
             self._error = error
         else:
-            if self._is_unwanted:
-                self._talk.close()
+            with self._lock:
+                self._is_open = True
+                if self._is_unwanted:
+                    self._talk.close()
 
     def result(self) -> Conversation:
         """Raises what went wrong."""
@@ -82,9 +85,11 @@ class Greeting(threading.Thread):
         return self._talk
 
     def turn_away(self) -> None:
-        self._is_unwanted = True
-        if not self.is_alive() and not self._error:
-            self._talk.close()
+        """Hang up as soon as the server has greeted."""
+        with self._lock:
+            self._is_unwanted = True
+            if self._is_open:
+                self._talk.close()
 
 
 class Courier:
@@ -352,7 +357,9 @@ class Couriers:
         Whatever goes wrong on the way, the rest is heard and written down.
         """
         errors: list[BaseException] = []
-        while self._busy():
+        # A courier with a fault is gone: there are no more of them than couriers.
+        most = len(self._all)
+        while self._busy() and len(errors) <= most:
             try:
                 self._listen(self._patience())
             except Exception as error:
