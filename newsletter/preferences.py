@@ -27,7 +27,7 @@ LINK_HOLDS = timedelta(hours=24)
 ONE_LINK_PER = timedelta(minutes=10)
 LINKS_A_DAY = 5
 LONGEST_PAUSE = timedelta(days=366)
-# What tips are about: the slugs of the sections that articles are in.
+# What tips are about, as `HealthTip.topics` names it.
 TOPICS = {
     "twitching": "Twitching",
     "eyes-and-face": "Eyes and face",

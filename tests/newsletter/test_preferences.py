@@ -9,11 +9,19 @@ from django.utils import timezone
 from ledger.sealing import seal
 from mail import Delivery, NotAnAddress, Recipient, token
 from newsletter.agreements import agreements_of
-from newsletter.models import ConsentContext, ConsentEvent, LinkRequest, Subscriber
+from newsletter.composing import load
+from newsletter.models import (
+    ConsentContext,
+    ConsentEvent,
+    HealthTip,
+    LinkRequest,
+    Subscriber,
+)
 from newsletter.moving import SameAddress, ask_to_move, move
 from newsletter.personal_data import download, erase, forget
 from newsletter.preferences import (
     LINKS_A_DAY,
+    TOPICS,
     LinkInvalid,
     Wishes,
     ask_for_link,
@@ -138,6 +146,14 @@ def test_wishes_are_taken_over_once_and_what_they_are_is_not_evidence(
     assert wishes_of(Subscriber.objects.get()) == wishes
     (event,) = ConsentEvent.objects.filter(act="changed")
     assert "twitching" not in str(event.__dict__)
+
+
+def test_every_topic_of_the_librarys_tips_can_be_chosen(db: None) -> None:
+    list(load())
+
+    named = {topic for tip in HealthTip.objects.all() for topic in tip.topics}
+
+    assert named == set(TOPICS)
 
 
 def test_topics_choose_who_gets_a_tip(rosa: Subscriber) -> None:
