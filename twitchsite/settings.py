@@ -74,7 +74,6 @@ MIDDLEWARE = [
     "twitchsite.middleware.SecurityHeaders",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
     "twitchsite.middleware.ClientAddress",
     "twitchsite.middleware.BodyLimit",
     "twitchsite.middleware.ReadableQuery",

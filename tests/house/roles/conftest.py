@@ -4,23 +4,16 @@ from contextlib import ExitStack
 from unittest.mock import patch
 
 import pytest
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
-from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from tests.house.roles.world import World, undone
-
-# They decide nothing about rights, and each takes a request through threads.
-BESIDE_THE_POINT = ("csp.", "servestatic.")
 
 
 @pytest.fixture(scope="package")
 def made(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
     """Made once, in a transaction that is never committed."""
-    kept = [m for m in settings.MIDDLEWARE if not m.startswith(BESIDE_THE_POINT)]
     with ExitStack() as stack:
-        stack.enter_context(override_settings(MIDDLEWARE=kept))
         # Two thousand refusals: the whole page round each of them takes too long.
         bare = patch("twitchsite.urls.handler403", refuse, create=True)
         stack.enter_context(bare)
