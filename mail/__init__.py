@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mail.counting import counts as counts
     from mail.environment import why_held as why_held
     from mail.hints import wake as wake
-    from mail.leaving_alone import VALKEY as VALKEY
     from mail.links import is_signed as is_signed
     from mail.links import read_token as read_token
     from mail.links import token as token
@@ -47,6 +46,8 @@ if TYPE_CHECKING:
     from mail.rendering import absolute as absolute
     from mail.rendering import render as render
     from mail.retention import count_up_old as count_up_old
+    from mail.valkey import VALKEY as VALKEY
+    from mail.valkey import valkey_client as valkey_client
 
 _DOOR = {
     "NotAnAddress": "addresses",
@@ -62,7 +63,6 @@ _DOOR = {
     "counts": "counting",
     "why_held": "environment",
     "wake": "hints",
-    "VALKEY": "leaving_alone",
     "is_signed": "links",
     "read_token": "links",
     "token": "links",
@@ -89,6 +89,8 @@ _DOOR = {
     "absolute": "rendering",
     "render": "rendering",
     "count_up_old": "retention",
+    "VALKEY": "valkey",
+    "valkey_client": "valkey",
 }
 __all__ = sorted(_DOOR)
 

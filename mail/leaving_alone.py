@@ -31,7 +31,3 @@ class LeftAlone:
     def worked(self) -> None:
         with self._lock:
             self._until = 0.0
-
-
-# Redis or Valkey: hints and counts share what they find out about it.
-VALKEY = LeftAlone(seconds=10)

@@ -9,19 +9,15 @@ from typing import Any
 
 import redis
 import structlog
-from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from mail import VALKEY
+from mail import VALKEY, valkey_client
 from newsletter.models import Tally
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS = 0.5
 # One step, so that no count can stay without an end.
 COUNT = """
 for place, key in ipairs(KEYS) do
@@ -80,20 +76,14 @@ def count(limits: list[Limit]) -> Exceeded | None:
 
 def _in_valkey(limits: list[Limit]) -> Exceeded | None:
     numbers = [number for one in limits for number in (one.most, one.seconds)]
-    script = _script(settings.REDIS_URL)
-    place, counted, left = script(keys=[one.key for one in limits], args=numbers)
+    keys = [one.key for one in limits]
+    place, counted, left = _script()(keys=keys, args=numbers, client=valkey_client())
     return Exceeded(limits[place - 1], counted, max(left, 1)) if place else None
 
 
 @cache
-def _script(url: str) -> Any:
-    client = redis.Redis.from_url(
-        url,
-        socket_connect_timeout=PATIENCE_SECONDS,
-        socket_timeout=PATIENCE_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return client.register_script(COUNT)
+def _script() -> Any:
+    return valkey_client().register_script(COUNT)
 
 
 def _in_postgresql(limits: list[Limit]) -> Exceeded | None:

@@ -25,7 +25,7 @@ from psycopg import sql
 from pytest_django import DjangoDbBlocker, Settings
 from xdist.scheduler import LoadScopeScheduling
 
-from mail.leaving_alone import VALKEY
+from mail.valkey import VALKEY
 from twitchsite import embedded
 from twitchsite.embedded.mailbox import Keeper, messages, protocol
 from twitchsite.env import broker, database

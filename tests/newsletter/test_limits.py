@@ -14,9 +14,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from mail.leaving_alone import VALKEY, LeftAlone
+from mail.leaving_alone import LeftAlone
+from mail.valkey import PATIENCE_SECONDS, VALKEY
 from newsletter.counting import (
-    PATIENCE_SECONDS,
     Exceeded,
     Limit,
     count,
