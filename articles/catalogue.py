@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Lower
+from django.urls import reverse
 
 from articles import library_files, loading
 from articles.models import Article, Revision
@@ -143,11 +146,21 @@ def _text(article: Article) -> tuple[str, str]:
     return article.subject, article.live_revision.text_digest()
 
 
-def policies() -> list[Card]:
-    """The policies that are published, by title."""
+@dataclass(frozen=True)
+class Link:
+    title: str
+    url: str
+
+
+def policies() -> list[Link]:
+    """The policies that are published, by title. Every page asks: no text is read."""
+    title = KeyTextTransform("title", "live_revision__content")
     published = Article.objects.published().filter(kind=Article.Kind.POLICY)
-    chosen = published.select_related("live_revision", "section")
-    return sorted((card(one) for one in chosen), key=lambda one: one.title.lower())
+    found = published.annotate(live_title=title).order_by(Lower("live_title"))
+    return [
+        Link(name, reverse("articles:policy", args=[slug]))
+        for name, slug in found.values_list("live_title", "slug")
+    ]
 
 
 def library_author() -> User:
