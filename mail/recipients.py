@@ -24,7 +24,7 @@ def recipient_for(address: str) -> Recipient:
 
     What suppressed the mailbox before it was erased suppresses it again.
     """
-    _, is_new = Recipient.objects.get_or_create(address=address)
+    is_new = _insert_new([address])
     # No key changes: a batch that is just being made keeps nobody waiting.
     locked = Recipient.objects.select_for_update(no_key=True)
     recipient = locked.get(address=address)
@@ -46,15 +46,21 @@ def recipients_for(addresses: Collection[str]) -> dict[str, Recipient]:
     Always in one order, so that two who want the same ones wait for each other.
     """
     in_order = sorted(addresses)
+    _insert_new(in_order)
+    found = Recipient.objects.filter(address__in=in_order).order_by("address")
+    return {one.address: one for one in found.select_for_update(no_key=True)}
+
+
+def _insert_new(addresses: list[str]) -> int:
+    """How many of `addresses` had no row."""
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO mail_recipient (address, suppression) "
             "SELECT address, '' FROM unnest(%s::text[]) AS address "
             "ON CONFLICT DO NOTHING",
-            [in_order],
+            [addresses],
         )
-    found = Recipient.objects.filter(address__in=in_order).order_by("address")
-    return {one.address: one for one in found.select_for_update(no_key=True)}
+        return int(cursor.rowcount)
 
 
 def kept_off(addresses: Collection[str]) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 import secrets
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
+from typing import Any
 
 from django.db import transaction
 
-from ledger import attest, canonical_json
+from ledger import attest, attest_many, canonical_json
 from newsletter.models import (
     ConsentContext,
     ConsentEvent,
@@ -22,72 +24,70 @@ Act, Matter = ConsentEvent.Act, ConsentEvent.Matter
 @transaction.atomic
 def requested(subscriber: Subscriber, sign_up: SignUp, at: datetime) -> None:
     """Two facts from one click: consent to the newsletter, agreement to the Terms."""
-    wording, terms = sign_up.wording, sign_up.terms_id
-    _write(
-        subscriber,
-        Matter.NEWSLETTER,
-        Act.REQUESTED,
-        at,
-        wording=wording,
-        page=sign_up.page,
-        network=sign_up.network,
+    fact = partial(_event, subscriber, act=Act.REQUESTED, wording=sign_up.wording)
+    context = _context_of(sign_up)
+    commitment = (
+        context_commitment(context.salt, context.page, context.network)
+        if context
+        else ""
     )
-    _write(subscriber, Matter.TERMS, Act.REQUESTED, at, wording=wording, terms=terms)
+    newsletter = fact(Matter.NEWSLETTER, at=at, context_commitment=commitment)
+    attest_many([newsletter, fact(Matter.TERMS, at=at, terms_id=sign_up.terms_id)])
+    if context:
+        context.event = newsletter
+        context.save(force_insert=True)
+
+
+def _context_of(sign_up: SignUp) -> ConsentContext | None:
+    """The side row of a sign-up; None where nothing is known of page and network."""
+    if not sign_up.page and not sign_up.network:
+        return None
+    return ConsentContext(
+        salt=secrets.token_hex(32), page=sign_up.page, network=sign_up.network
+    )
 
 
 def confirmed(
     subscriber: Subscriber, at: datetime, *, wording: Wording | None = None
 ) -> None:
     """`wording` where the person saw no box: they came in with a file."""
-    _write(subscriber, Matter.NEWSLETTER, Act.CONFIRMED, at, wording=wording)
+    _attest(subscriber, Act.CONFIRMED, at, wording=wording)
 
 
 def withdrawn(subscriber: Subscriber, at: datetime) -> None:
-    _write(subscriber, Matter.NEWSLETTER, Act.WITHDRAWN, at)
+    _attest(subscriber, Act.WITHDRAWN, at)
 
 
 def changed(subscriber: Subscriber, at: datetime) -> None:
     """That the person changed something: never what, for topics are about health."""
-    _write(subscriber, Matter.NEWSLETTER, Act.CHANGED, at)
+    _attest(subscriber, Act.CHANGED, at)
 
 
 @transaction.atomic
 def erased(subscriber: Subscriber, at: datetime) -> None:
     """The last fact about this key; where consents were given is forgotten."""
-    _write(subscriber, Matter.NEWSLETTER, Act.ERASED, at)
+    _attest(subscriber, Act.ERASED, at)
     ConsentContext.objects.filter(event__subscriber_key=subscriber.key).delete()
     ImportedContext.objects.filter(evidence__subscriber_key=subscriber.key).delete()
 
 
-@transaction.atomic
-def _write(
+def _attest(
+    subscriber: Subscriber, act: ConsentEvent.Act, at: datetime, **more: Any
+) -> None:
+    attest(_event(subscriber, Matter.NEWSLETTER, act=act, at=at, **more))
+
+
+def _event(
     subscriber: Subscriber,
     matter: ConsentEvent.Matter,
+    *,
     act: ConsentEvent.Act,
     at: datetime,
-    *,
-    wording: Wording | None = None,
-    terms: int | None = None,
-    page: str = "",
-    network: str = "",
-) -> None:
-    salt = secrets.token_hex(32) if page or network else ""
-    commitment = context_commitment(salt, page, network) if salt else ""
-    event = attest(
-        ConsentEvent(
-            subscriber_key=subscriber.key,
-            matter=matter,
-            act=act,
-            wording=wording,
-            terms_id=terms,
-            occurred_at=at,
-            context_commitment=commitment,
-        )
+    **more: Any,
+) -> ConsentEvent:
+    return ConsentEvent(
+        subscriber_key=subscriber.key, matter=matter, act=act, occurred_at=at, **more
     )
-    if salt:
-        ConsentContext.objects.create(
-            event=event, salt=salt, page=page, network=network
-        )
 
 
 def context_commitment(salt: str, page: str, network: str) -> str:

@@ -224,6 +224,6 @@ def test_a_worker_that_dies_half_way_leaves_the_sign_up_as_it_was(
             assert everything() == before
             writes += 1
 
-    assert writes > 8
+    assert writes >= 8
     assert Subscriber.objects.count() == Delivery.objects.count() == 1
     assert not SignUp.objects.exists()
