@@ -36,6 +36,7 @@ from review import (
     compare,
     posted,
     read_pk,
+    reading,
 )
 
 FURNITURE = "Section, other names, codes, what to read next"
@@ -265,8 +266,12 @@ class RevisionAdmin(ReadOnlyDesk):
     search_fields = ["article__slug", "digest", "note"]
     fields = readonly_fields = (
         *("article", "number", "standing", "written_by", "byline"),
-        *("machine_assisted", "note", "created_at", "digest"),
+        *("machine_assisted", "note", "readability", "created_at", "digest"),
     )
+
+    @admin.display(description="length")
+    def readability(self, revision: Revision) -> str:
+        return "–" if is_redacted(revision) else str(reading(revision.content))
 
     @admin.display(description="review")
     def standing(self, revision: Revision) -> str:
@@ -385,6 +390,7 @@ class DraftAdmin(DeskAdmin):
             "opts": self.opts,
             "draft": draft,
             "writing": writing,
+            "reading": reading(draft.content),
             "problems": problems,
             "article_url": admin_url(draft.article),
             "preview_url": reverse("admin:articles_draft_preview", args=[draft.pk]),

@@ -25,6 +25,7 @@ from review import (
     State,
     admin_url,
     compare,
+    reading,
     standing,
 )
 
@@ -97,11 +98,17 @@ class TipRevisionAdmin(ReadOnlyDesk):
     change_form_template = "admin/newsletter/tiprevision/change_form.html"
     list_display = ["tip", "number", "created_at", "digest"]
     list_select_related = ["tip"]
-    fields = readonly_fields = ("tip", "number", "review", "cites", "digest")
+    fields = readonly_fields = (
+        *("tip", "number", "review", "cites", "readability", "digest"),
+    )
 
     @admin.display
     def review(self, revision: TipRevision) -> str:
         return standing_of(revision)
+
+    @admin.display(description="length")
+    def readability(self, revision: TipRevision) -> str:
+        return "–" if is_redacted(revision) else str(reading(revision.content))
 
     def facts(self, request: HttpRequest, obj: TipRevision) -> dict[str, Any]:
         if is_redacted(obj):

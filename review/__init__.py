@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from review.models import Clinician as Clinician
     from review.models import ReviewRequest as ReviewRequest
     from review.models import SignOff as SignOff
+    from review.readability import Reading as Reading
+    from review.readability import reading as reading
     from review.requesting import call_back as call_back
     from review.requesting import note_newer_text as note_newer_text
     from review.requesting import put_in_use as put_in_use
@@ -46,6 +48,8 @@ _DOOR = {
     "Clinician": "models",
     "ReviewRequest": "models",
     "SignOff": "models",
+    "Reading": "readability",
+    "reading": "readability",
     "call_back": "requesting",
     "note_newer_text": "requesting",
     "put_in_use": "requesting",
