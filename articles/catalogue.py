@@ -168,6 +168,11 @@ def library_author() -> User:
     return loading.library_author()
 
 
+def what_became(loaded: tuple[Any, bool] | None) -> str:
+    """What loading did to a library text, in words."""
+    return loading.what_became(loaded)
+
+
 def split_library_file(path: Path) -> tuple[dict[str, Any], str]:
     """Front matter and Markdown of a library file. Raises ValueError."""
     return library_files.split(path)

@@ -9,10 +9,12 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from articles.content import BadContent
 from articles.editing import revise
-from articles.library_files import LibraryArticle, read_article
+from articles.library_files import BadFile, LibraryArticle, read_article
 from articles.models import Article, Revision, Section
 from articles.pictures import keep_drawing
+from articles.refusals import Refused
 
 LIBRARY = Path(__file__).parent / "library"
 LIBRARY_NOTE = "from the library"
@@ -26,13 +28,18 @@ SECTIONS = {
 
 
 def load(
-    folder: Path = LIBRARY, *, operator_fact: Callable[[str], str] | None = None
+    folder: Path = LIBRARY,
+    *,
+    operator_fact: Callable[[str], str] | None = None,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Iterator[tuple[Revision, bool]]:
     """Each article's newest library revision, and whether this call made it.
 
-    Safe to repeat. A file that changed makes a new revision; an article whose newest
-    revision an editor wrote keeps it. `operator_fact` fills the `{{operator: …}}`
-    places of policies; without it they stay. Raises `library_files.BadFile`.
+    Safe to repeat, and to go on with after it was interrupted. A file that changed
+    makes a new revision; an article whose newest revision an editor wrote keeps it, and
+    what was taken away stays away. Nothing is published.
+    `operator_fact` fills the `{{operator: …}}` places of policies; without it they
+    stay. `say` hears of every file. Raises `library_files.BadFile`.
     """
     for position, (slug, (title, introduction)) in enumerate(SECTIONS.items()):
         Section.objects.get_or_create(
@@ -47,8 +54,24 @@ def load(
         source = read_article(path)
         if operator_fact:
             source = replace(source, content=_filled(source.content, operator_fact))
-        if loaded := load_article(source):
+        try:
+            loaded = load_article(source)
+        except BadContent as error:
+            raise BadFile(f"{path.name}: {error}") from error
+        except Refused as refusal:
+            say(f"{source.slug}: left alone. {refusal}")
+            continue
+        say(f"{source.slug}: {what_became(loaded)}")
+        if loaded:
             yield loaded
+
+
+def what_became(loaded: tuple[Any, bool] | None) -> str:
+    """Of a text: the revision made or found, or None where an editor wrote since."""
+    if loaded is None:
+        return "left alone. An editor wrote the newest text."
+    revision, made = loaded
+    return f"revision {revision.number} made" if made else "as it was"
 
 
 def _filled(content: dict[str, Any], fact: Callable[[str], str]) -> dict[str, Any]:
@@ -64,7 +87,11 @@ def _filled(content: dict[str, Any], fact: Callable[[str], str]) -> dict[str, An
 
 @transaction.atomic
 def load_article(source: LibraryArticle) -> tuple[Revision, bool] | None:
-    """The revision made of `source`, or None where an editor wrote since."""
+    """The revision made of `source`, or None where an editor wrote since.
+
+    What stands around the text (aliases, codes, read next) is taken once: from then on
+    it is the editors'.
+    """
     article, _ = Article.objects.get_or_create(
         slug=source.slug,
         defaults={
@@ -75,6 +102,8 @@ def load_article(source: LibraryArticle) -> tuple[Revision, bool] | None:
             "read_next": source.read_next,
         },
     )
+    # Or an editor's save could come between the look and the new revision.
+    Article.objects.select_for_update().get(pk=article.pk)
     newest = article.revisions.order_by("-number").first()
     if newest and newest.note != LIBRARY_NOTE:
         return None

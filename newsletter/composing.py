@@ -5,7 +5,7 @@ format, subject, preheader, html (sanitised, absolute links), text
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +105,39 @@ def text_of(html: str) -> str:
     )
 
 
-def load(folder: Path = LIBRARY) -> Iterator[tuple[TipRevision, bool]]:
-    """Each library tip's newest revision, and whether this call made it."""
-    author = catalogue.library_author()
+def load(
+    folder: Path = LIBRARY, *, say: Callable[[str], object] = lambda line: None
+) -> Iterator[tuple[TipRevision, bool]]:
+    """Each library tip's newest revision, and whether this call made it.
+
+    Safe to repeat. A file that changed makes a new revision; a tip whose newest text an
+    editor had a hand in keeps it. Raises ValueError for a file that can't be read.
+    """
     for position, path in enumerate(sorted(folder.glob("*.md")), 1):
         fields, markdown = catalogue.split_library_file(path)
-        tip, _ = HealthTip.objects.get_or_create(
-            slug=path.stem,
-            defaults={"position": position, "topics": fields.get("topics", [])},
-        )
-        content = content_of(fields["subject"], fields["preheader"], markdown)
-        yield revise(tip, content, cites=[fields["article"]], by=author)
+        try:
+            content = content_of(fields["subject"], fields["preheader"], markdown)
+            loaded = load_tip(path.stem, position, content, fields)
+        except KeyError as error:
+            raise BadTip(f"{path.name}: {error} is missing") from error
+        say(f"{path.stem}: {catalogue.what_became(loaded)}")
+        if loaded:
+            yield loaded
+
+
+@transaction.atomic
+def load_tip(
+    slug: str, position: int, content: dict[str, Any], fields: dict[str, Any]
+) -> tuple[TipRevision, bool] | None:
+    """The revision made of a file's text, or None where an editor wrote since."""
+    author = catalogue.library_author()
+    tip, _ = HealthTip.objects.get_or_create(
+        slug=slug,
+        defaults={"position": position, "topics": fields.get("topics", [])},
+    )
+    # Or an editor's save could come between the look and the new revision.
+    HealthTip.objects.select_for_update().get(pk=tip.pk)
+    newest = tip.revisions.order_by("-number").first()
+    if newest and newest.author_ids != [author.pk]:
+        return None
+    return revise(tip, content, cites=[fields["article"]], by=author)

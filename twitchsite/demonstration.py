@@ -43,10 +43,10 @@ def prepare(say: Callable[[str], None]) -> list[Login]:
     logins = [person(name, role) for name, role in PEOPLE.items()]
     carla = clinician()
     say("articles and policies")
-    for revision, _ in loading.load(operator_fact=example_of):
+    for revision, _ in loading.load(operator_fact=example_of, say=say):
         put_on_the_site(revision, carla)
     say("tips")
-    for tip, _ in composing.load():
+    for tip, _ in composing.load(say=say):
         approve(tip.content, tip.tip.subject, tip, carla)
     schedule()
     return logins
