@@ -56,6 +56,11 @@ KIND_IS_FIXED = "An article keeps the kind it was made with. Make another articl
 class SectionAdmin(DeskAdmin):
     list_display = ["title", "slug", "position"]
 
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Section | None = None
+    ) -> list[str]:
+        return ["slug"] if obj else []
+
 
 class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:

@@ -31,13 +31,29 @@ def _subject(pk: str) -> Concat:
 class Section(models.Model):
     """One of the site's departments, such as Health Conditions at /conditions/."""
 
-    slug = models.SlugField(unique=True)
+    class Slug(models.TextChoices):
+        """The addresses that the site answers at; every page links to each section."""
+
+        CONDITIONS = "conditions"
+        DISCOVER = "discover"
+        PLAN = "plan"
+        CONNECT = "connect"
+
+    slug = models.SlugField(
+        unique=True, choices=Slug, help_text="The address, fixed from the beginning."
+    )
     title = models.CharField(max_length=100)
     introduction = models.CharField(max_length=300, blank=True, default="")
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ["position", "title"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(slug__in=["conditions", "discover", "plan", "connect"]),
+                name="articles_section_has_an_address",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title

@@ -2,15 +2,15 @@ from django.urls import path, re_path
 
 from articles import views
 from articles.feeds import SectionFeed
+from articles.models import Section
 
+SECTION = rf"(?P<slug>{'|'.join(Section.Slug)})"
 SLUG = r"(?P<slug>[-a-zA-Z0-9_]+)"
 DIGEST = r"(?P<digest>[0-9a-f]{64})"
 
 app_name = "articles"
 urlpatterns = [
-    re_path(
-        r"^(?P<slug>conditions|discover|plan|connect)/$", views.section, name="section"
-    ),
+    re_path(rf"^{SECTION}/$", views.section, name="section"),
     path("articles/<slug:slug>.md", views.markdown, name="markdown"),
     path("feeds/<slug:slug>.atom", SectionFeed(), name="feed"),
     re_path(
