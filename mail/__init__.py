@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from mail.counting import counts as counts
     from mail.environment import why_held as why_held
     from mail.hints import wake as wake
+    from mail.limits import Paused as Paused
+    from mail.limits import Rate as Rate
+    from mail.limits import TooMany as TooMany
+    from mail.limits import TooManyFromNetwork as TooManyFromNetwork
+    from mail.limits import admit as admit
     from mail.links import is_signed as is_signed
     from mail.links import read_token as read_token
     from mail.links import token as token
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from mail.models import Delivery as Delivery
     from mail.models import KeptSuppression as KeptSuppression
     from mail.models import Recipient as Recipient
+    from mail.networks import network_of as network_of
     from mail.objections import MayNotGoOn as MayNotGoOn
     from mail.objections import ask_before_going_on as ask_before_going_on
     from mail.pausing import pause as pause
@@ -46,8 +52,7 @@ if TYPE_CHECKING:
     from mail.rendering import absolute as absolute
     from mail.rendering import render as render
     from mail.retention import count_up_old as count_up_old
-    from mail.valkey import VALKEY as VALKEY
-    from mail.valkey import valkey_client as valkey_client
+    from mail.tallying import Limit as Limit
 
 _DOOR = {
     "NotAnAddress": "addresses",
@@ -63,6 +68,11 @@ _DOOR = {
     "counts": "counting",
     "why_held": "environment",
     "wake": "hints",
+    "Paused": "limits",
+    "Rate": "limits",
+    "TooMany": "limits",
+    "TooManyFromNetwork": "limits",
+    "admit": "limits",
     "is_signed": "links",
     "read_token": "links",
     "token": "links",
@@ -71,6 +81,7 @@ _DOOR = {
     "Delivery": "models",
     "KeptSuppression": "models",
     "Recipient": "models",
+    "network_of": "networks",
     "MayNotGoOn": "objections",
     "ask_before_going_on": "objections",
     "pause": "pausing",
@@ -89,8 +100,7 @@ _DOOR = {
     "absolute": "rendering",
     "render": "rendering",
     "count_up_old": "retention",
-    "VALKEY": "valkey",
-    "valkey_client": "valkey",
+    "Limit": "tallying",
 }
 __all__ = sorted(_DOOR)
 

@@ -5,7 +5,7 @@ from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
-from mail import guard, hints, polling, retention, sending, sweeping
+from mail import guard, hints, polling, retention, sending, sweeping, tallying
 from mail.queueing import SEND_DUE
 
 log = structlog.get_logger(__name__)
@@ -50,3 +50,8 @@ def poll_bounces() -> None:
     except polling.MailboxAway as error:
         # The next tick tries again; what lies there is not lost.
         log.warning("bounce mailbox away", error=str(error))
+
+
+@shared_task(name="mail.forget_old_tallies")
+def forget_old_tallies() -> None:
+    tallying.forget_old_tallies()

@@ -7,10 +7,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from articles import catalogue
+from mail import TooMany, network_of
 from mail import token as token_for
 from newsletter import (
     agreements,
-    limits,
     moving,
     personal_data,
     preferences,
@@ -20,7 +20,7 @@ from newsletter.mailed_links import mailed_link, shows_and_acts
 from newsletter.models import Subscriber
 from newsletter.preference_forms import OwnAddressForm, WishesForm
 from newsletter.subscribing import UNSUBSCRIBE
-from newsletter.views import network_of, not_now
+from newsletter.views import not_now
 
 Page = dict[str, object]
 
@@ -44,7 +44,7 @@ def _mail_link(request: HttpRequest) -> HttpResponse:
         preferences.ask_for_link(
             form.cleaned_data["email"], network=network_of(request)
         )
-    except limits.TooMany as error:
+    except TooMany as error:
         return not_now(request, error)
     return render(request, "newsletter/preferences_link_sent.html")
 

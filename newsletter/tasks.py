@@ -1,7 +1,6 @@
 from celery import shared_task
 
 from newsletter import (
-    counting,
     preferences,
     retention,
     scheduling,
@@ -34,8 +33,3 @@ def retain() -> None:
 @shared_task(name="newsletter.warn_of_shortages")
 def warn_of_shortages() -> None:
     shortages.warn()
-
-
-@shared_task(name="newsletter.forget_old_tallies")
-def forget_old_tallies() -> None:
-    counting.forget_old_tallies()

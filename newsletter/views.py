@@ -13,11 +13,11 @@ from django.urls import resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
-from newsletter import leaving, limits, scheduling, subscribing, wording
+from mail import Paused, TooMany, network_of
+from newsletter import leaving, scheduling, subscribing, wording
 from newsletter.forms import SubscribeForm
 from newsletter.mailed_links import mailed_link, shows_and_acts
 from newsletter.models import LeavingReason, Subscriber
-from newsletter.networks import truncated
 from newsletter.preference_forms import ReasonForm
 from newsletter.preferences import LinkInvalid
 
@@ -46,7 +46,7 @@ def _take_in(request: HttpRequest) -> HttpResponse:
         )
     except subscribing.SignUpClosed:
         return render(request, "newsletter/subscribe.html", _box(form), status=503)
-    except limits.TooMany as error:
+    except TooMany as error:
         return not_now(request, error)
     return _check_inbox()
 
@@ -59,10 +59,6 @@ def _check_inbox() -> HttpResponse:
 @lru_cache(maxsize=1)
 def _inbox_page(second: int) -> str:
     return render_to_string("newsletter/check_inbox.html", request=HttpRequest())
-
-
-def network_of(request: HttpRequest) -> str:
-    return truncated(request.META.get("REMOTE_ADDR", ""))
 
 
 def _page(request: HttpRequest) -> str:
@@ -78,9 +74,9 @@ def _page(request: HttpRequest) -> str:
     return "" if "token" in match.kwargs else f"{settings.SITE_URL}{path}"
 
 
-def not_now(request: HttpRequest, error: limits.TooMany) -> HttpResponse:
+def not_now(request: HttpRequest, error: TooMany) -> HttpResponse:
     """The same for every address: 429 for one network, 503 while all have to wait."""
-    paused = isinstance(error, limits.Paused)
+    paused = isinstance(error, Paused)
     minutes = ceil(error.retry_after / 60)
     response = render(
         request,

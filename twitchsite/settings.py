@@ -172,7 +172,7 @@ CELERY_BEAT_SCHEDULE = {
     "mail preferences links": _every("newsletter.resolve_link_requests", 5),
     "start due issues": _every("newsletter.start_due_issues", 5),
     "warn of shortages": _every("newsletter.warn_of_shortages", 600),
-    "forget old tallies": _every("newsletter.forget_old_tallies", 3600),
+    "forget old tallies": _every("mail.forget_old_tallies", 3600),
     "send what is due": _every("mail.send_due", 5),
     # What a crash left is to be on its way within a minute after its lease.
     "sweep": _every("mail.sweep", 30),

@@ -13,7 +13,6 @@ from newsletter.models.people import (
     Subscriber,
     SubscriberAccess,
     SubscriberQuerySet,
-    Tally,
 )
 from newsletter.models.tips import (
     Correction,
@@ -48,7 +47,6 @@ __all__ = [
     "Subscriber",
     "SubscriberAccess",
     "SubscriberQuerySet",
-    "Tally",
     "TipRevision",
     "TipShortage",
     "Wording",

@@ -282,19 +282,6 @@ class LinkRequest(models.Model):
         return f"link request {self.pk}"
 
 
-class Tally(models.Model):
-    """How often something was asked for, while Valkey can't count. Nobody's by name."""
-
-    key = models.CharField(
-        max_length=110, primary_key=True, help_text="What is counted, and a keyed hash."
-    )
-    count = models.PositiveIntegerField()
-    ends_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return f"tally until {self.ends_at:%H:%M}"
-
-
 class LeavingReason(models.Model):
     """How many left for a reason in a month. Nobody's reason is kept by name."""
 

@@ -13,7 +13,7 @@ DOORS = {
     "review": ("ledger", "mail"),
     "articles": ("ledger", "review", "mail"),
     "newsletter": ("ledger", "mail", "review", "articles.catalogue"),
-    "comments": ("review", "articles.catalogue"),
+    "comments": ("mail", "review", "articles.catalogue"),
     "pages": (
         "ledger",
         "mail",

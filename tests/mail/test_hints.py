@@ -6,7 +6,8 @@ from celery.signals import task_prerun, worker_ready
 from kombu.exceptions import OperationalError
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from mail import VALKEY, tasks, valkey_client, wake
+from mail import tasks, wake
+from mail.valkey import VALKEY, valkey_client
 
 Commits = DjangoCaptureOnCommitCallbacks
 HINTS = ("newsletter.resolve_sign_ups", "mail.send_due")

@@ -15,15 +15,12 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from mail.leaving_alone import LeftAlone
+from mail.limits import DAY, Paused, TooManyFromNetwork
+from mail.models import Tally
+from mail.tallying import Exceeded, Limit, count, forget_old_tallies
 from mail.valkey import PATIENCE_SECONDS, VALKEY
-from newsletter.counting import (
-    Exceeded,
-    Limit,
-    count,
-    forget_old_tallies,
-)
-from newsletter.limits import DAY, Paused, TooManyFromNetwork, admit
-from newsletter.models import LinkRequest, SignUp, Tally
+from newsletter.limits import admit
+from newsletter.models import LinkRequest, SignUp
 from newsletter.preferences import ask_for_link
 from newsletter.subscribing import resolve_sign_ups, take_sign_up
 from tests.newsletter.test_subscribing import ROSA, policies

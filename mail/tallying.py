@@ -13,8 +13,8 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from mail import VALKEY, valkey_client
-from newsletter.models import Tally
+from mail.models import Tally
+from mail.valkey import VALKEY, valkey_client
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +42,7 @@ class Limit:
 
     @property
     def key(self) -> str:
-        hashed = salted_hmac("newsletter.counting", self.what, algorithm="sha256")
+        hashed = salted_hmac("mail.tallying", self.what, algorithm="sha256")
         return f"twitchsite:count:{self.name}:{hashed.hexdigest()}"
 
 
@@ -99,7 +99,7 @@ def _one_more(limit: Limit) -> tuple[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO newsletter_tally AS known (key, count, ends_at)
+            INSERT INTO mail_tally AS known (key, count, ends_at)
             VALUES (%(key)s, 1, clock_timestamp() + make_interval(secs => %(secs)s))
             ON CONFLICT (key) DO UPDATE SET
               count = CASE WHEN known.ends_at <= clock_timestamp()
