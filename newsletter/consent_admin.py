@@ -17,8 +17,7 @@ from articles import catalogue
 from ledger import ReadOnlyAdmin, position_of
 from mail import Delivery, NotAnAddress
 from newsletter import accessing, subscriber_desk, wording
-from newsletter.charts import draw
-from newsletter.growth import Period, growth, reasons_for_leaving, starts_of
+from newsletter.growth import growth, reasons_for_leaving
 from newsletter.models import (
     ConsentEvent,
     LeavingReason,
@@ -30,7 +29,7 @@ from newsletter.permissions import PROVE
 from newsletter.proving import Unknown, chain_faults, prove_consent
 from newsletter.subscriber_desk import AddressForm, person, why
 from newsletter.versions import Agreed, agreed_to
-from review import ReadOnlyDesk, admin_url, posted
+from review import Period, ReadOnlyDesk, admin_url, draw, posted, starts_of
 
 # How many of a person's newest mails their page shows.
 MAILS_SHOWN = 30

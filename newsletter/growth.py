@@ -5,17 +5,13 @@ Counted from consent events, which stay when a person is erased.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Literal
+from datetime import date, datetime
 
 from django.db import connection
-from django.utils import timezone
 
 from newsletter.models import LeavingReason
+from review import Period, starts_of
 
-Period = Literal["week", "month"]
-# Two years.
-SHOWN: dict[Period, int] = {"week": 104, "month": 24}
 # Who came in with a file that the operator vouched for has no confirmation here. A
 # second confirmation of somebody on the list, and erasing who had left, are no turns.
 _TURNS = """
@@ -83,21 +79,6 @@ def _turns(period: Period) -> dict[date, tuple[int, int]]:
     with connection.cursor() as cursor:
         cursor.execute(_TURNS, [period])
         return {on: (came, left) for on, came, left in cursor.fetchall()}
-
-
-def starts_of(period: Period, at: datetime | None = None) -> list[date]:
-    """The first days of the periods shown, oldest first."""
-    today = (at or timezone.now()).date()
-    count = SHOWN[period]
-    if period == "week":
-        monday = today - timedelta(days=today.weekday())
-        return [monday - timedelta(weeks=back) for back in reversed(range(count))]
-    return [_month_before(today, back) for back in reversed(range(count))]
-
-
-def _month_before(day: date, back: int) -> date:
-    years, month = divmod(day.year * 12 + day.month - 1 - back, 12)
-    return date(years, month + 1, 1)
 
 
 def reasons_for_leaving(months: Sequence[date]) -> list[Leaving]:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from review.charts import draw as draw
     from review.content import canonical as canonical
     from review.content import digest as digest
     from review.content import digest_of_stored as digest_of_stored
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from review.models import Clinician as Clinician
     from review.models import ReviewRequest as ReviewRequest
     from review.models import SignOff as SignOff
+    from review.periods import Period as Period
+    from review.periods import starts_of as starts_of
     from review.readability import Reading as Reading
     from review.readability import reading as reading
     from review.requesting import call_back as call_back
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from review.workbench import read_pk as read_pk
 
 _DOOR = {
+    "draw": "charts",
     "canonical": "content",
     "digest": "content",
     "digest_of_stored": "content",
@@ -48,6 +52,8 @@ _DOOR = {
     "Clinician": "models",
     "ReviewRequest": "models",
     "SignOff": "models",
+    "Period": "periods",
+    "starts_of": "periods",
     "Reading": "readability",
     "reading": "readability",
     "call_back": "requesting",

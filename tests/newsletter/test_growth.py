@@ -16,12 +16,13 @@ from articles.publishing import publish
 from ledger import attest
 from mail import Recipient, token
 from newsletter import consent, wording
-from newsletter.charts import draw, nice_step
-from newsletter.growth import growth, reasons_for_leaving, starts_of
+from newsletter.growth import growth, reasons_for_leaving
 from newsletter.models import ConsentEvent, LeavingReason, Subscriber, Wording
 from newsletter.personal_data import forget
 from newsletter.subscribing import confirm, unsubscribe
 from newsletter.versions import Agreed, agreed_to
+from review.charts import draw, nice_step
+from review.periods import starts_of
 from tests.articles.test_desk import browser
 from tests.newsletter.test_importing import PROOF, brought
 from tests.newsletter.test_subscribing import ROSA, link, policies, subscribe
