@@ -4,7 +4,10 @@ Taking a sign-up is one insert, whatever the address is. A worker resolves it la
 the answer tells nobody who is on the list, in words or in time.
 """
 
+import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from django.db import transaction
 from django.utils import timezone
@@ -49,26 +52,43 @@ def _terms() -> int | None:
     return live.get("terms") if "privacy" in live else None
 
 
+@dataclass(frozen=True)
+class Shown:
+    """The ids of what the box shows: its words, and the Terms it leads to."""
+
+    wording: int
+    terms: int
+
+
+@lru_cache(maxsize=1)
+def _shown(second: int) -> Shown | None:
+    """None while sign-up is closed. Asked once a second, however many sign up.
+
+    Who saw the box before it changed agreed to what it said then.
+    """
+    terms = _terms()
+    return Shown(wording.current().pk, terms) if terms is not None else None
+
+
 def take_sign_up(typed: str, *, page: str = "", network: str = "") -> None:
     """Note a wish to subscribe, unless the mailbox was named too often lately.
 
     Raises NotAnAddress, SignUpClosed, and what `limits.admit` raises.
     """
     address = canonical_address(typed)
-    terms = _terms()
-    if terms is None:
+    shown = _shown(int(time.monotonic()))
+    if shown is None:
         raise SignUpClosed
     if not limits.admit("sign-up", address=address, network=network):
         return
-    with transaction.atomic():
-        SignUp.objects.create(
-            address=address,
-            wording=wording.current(),
-            terms_id=terms,
-            page=page[:200],
-            network=network,
-        )
-        wake(RESOLVE)
+    SignUp.objects.create(
+        address=address,
+        wording_id=shown.wording,
+        terms_id=shown.terms,
+        page=page[:200],
+        network=network,
+    )
+    wake(RESOLVE)
 
 
 def resolve_sign_ups() -> int:

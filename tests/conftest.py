@@ -26,6 +26,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from xdist.scheduler import LoadScopeScheduling
 
 from mail.valkey import VALKEY
+from newsletter import subscribing
 from twitchsite import embedded
 from twitchsite.embedded.mailbox import Keeper, messages, protocol
 from twitchsite.env import broker, database
@@ -100,6 +101,12 @@ class Servers:
 @pytest.fixture(scope="session")
 def cluster() -> Servers:
     return Servers()
+
+
+@pytest.fixture(autouse=True)
+def fresh_box() -> None:
+    """What a process knows for a second of the box, another test's may be."""
+    subscribing._shown.cache_clear()
 
 
 @pytest.fixture(autouse=True)
