@@ -28,7 +28,7 @@ SECTIONS = {
 
 
 def load(
-    folder: Path = LIBRARY,
+    folder: Path | None = None,
     *,
     operator_fact: Callable[[str], str] | None = None,
     say: Callable[[str], object] = lambda line: None,
@@ -50,7 +50,7 @@ def load(
                 "position": position,
             },
         )
-    for path in sorted(folder.glob("*.md")):
+    for path in sorted((folder or LIBRARY).glob("*.md")):
         source = read_article(path)
         if operator_fact:
             source = replace(source, content=_filled(source.content, operator_fact))

@@ -106,14 +106,14 @@ def text_of(html: str) -> str:
 
 
 def load(
-    folder: Path = LIBRARY, *, say: Callable[[str], object] = lambda line: None
+    folder: Path | None = None, *, say: Callable[[str], object] = lambda line: None
 ) -> Iterator[tuple[TipRevision, bool]]:
     """Each library tip's newest revision, and whether this call made it.
 
     Safe to repeat. A file that changed makes a new revision; a tip whose newest text an
     editor had a hand in keeps it. Raises ValueError for a file that can't be read.
     """
-    for position, path in enumerate(sorted(folder.glob("*.md")), 1):
+    for position, path in enumerate(sorted((folder or LIBRARY).glob("*.md")), 1):
         fields, markdown = catalogue.split_library_file(path)
         try:
             content = content_of(fields["subject"], fields["preheader"], markdown)

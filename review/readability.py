@@ -26,7 +26,7 @@ _SILENT = re.compile(
     r"(?<=[^aeiouyl])e$|(?<=[aeiouy]l)e$|(?<=[^aeiouytd])ed$|(?<=[^aeiouylscxzgh])es$"
 )
 # Vowels side by side that are spoken apart: area, period, usual, doing.
-_APART = re.compile(r"ia(?!l?$)|io(?!n)|ea$|ua(?!r)|[uy]i(?=ng)|iu|oi(?=ng)")
+_APART = re.compile(r"ia(?!l)|io(?!n)|ea$|ua(?!r)|[uy]i(?=ng)|iu|oi(?=ng)")
 
 
 @dataclass(frozen=True)
