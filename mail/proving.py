@@ -18,7 +18,8 @@ from django.utils import timezone
 from mail.building import TipMail, build_single, build_tip
 from mail.claiming import Claim, lease
 from mail.letters import letter_for
-from mail.models import Delivery, Recipient
+from mail.models import Delivery
+from mail.recipients import mailbox_of
 from mail.rendering import render
 from mail.smtp import Conversation, Encryption, Fate, Outcome
 
@@ -177,7 +178,7 @@ def _again(command: str, code: int) -> str:
 
 def _row(address: str, tip: TipMail | None) -> Claim:
     """The test mail as a delivery, so that what comes back of it is noted."""
-    recipient, _ = Recipient.objects.get_or_create(address=address)
+    recipient = mailbox_of(address)
     now = timezone.now()
     row = Delivery.objects.create(
         recipient=recipient,

@@ -15,6 +15,7 @@ from mail.hints import wake
 from mail.models import Batch, Delivery, Recipient
 from mail.overdue import overdue_from
 from mail.pacing import paced
+from mail.recipients import mailbox_of
 from mail.rendering import render
 
 SEND_DUE = "mail.send_due"
@@ -73,7 +74,7 @@ def tell_staff(
         address = canonical_address(typed_address)
     except NotAnAddress:
         return False
-    recipient, _ = Recipient.objects.get_or_create(address=address)
+    recipient = mailbox_of(address)
     rendered = render(name, context)
     return enqueue(
         recipient,

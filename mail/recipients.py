@@ -13,6 +13,7 @@ from mail.models import (
     DeliveryQuerySet,
     KeptSuppression,
     Recipient,
+    RecipientQuerySet,
 )
 
 State = Delivery.State
@@ -24,19 +25,34 @@ def recipient_for(address: str) -> Recipient:
 
     What suppressed the mailbox before it was erased suppresses it again.
     """
-    is_new = _insert_new([address])
     # No key changes: a batch that is just being made keeps nobody waiting.
-    locked = Recipient.objects.select_for_update(no_key=True)
-    recipient = locked.get(address=address)
+    return _row_of(address, Recipient.objects.select_for_update(no_key=True))
+
+
+@transaction.atomic
+def mailbox_of(address: str) -> Recipient:
+    """As `recipient_for`, not locked: for who wants several, in no order."""
+    return _row_of(address, Recipient.objects.all())
+
+
+def _row_of(address: str, recipients: RecipientQuerySet) -> Recipient:
+    while True:
+        if _insert_new([address]):
+            _suppress_again(address)
+        # Nobody's row has this address any more if it was erased just now.
+        if found := recipients.filter(address=address).first():
+            return found
+
+
+def _suppress_again(address: str) -> None:
     kept = KeptSuppression.objects.filter(
         address_mac__in=address_macs(address),
         suppression__in=Recipient.Suppression.values,
     )
-    if is_new and (found := kept.order_by("-suppressed_at").first()):
-        recipient.suppression = found.suppression
-        recipient.suppressed_at = found.suppressed_at
-        recipient.save(update_fields=["suppression", "suppressed_at"])
-    return recipient
+    if found := kept.order_by("-suppressed_at").first():
+        Recipient.objects.filter(address=address).update(
+            suppression=found.suppression, suppressed_at=found.suppressed_at
+        )
 
 
 @transaction.atomic
@@ -52,7 +68,10 @@ def recipients_for(addresses: Collection[str]) -> dict[str, Recipient]:
 
 
 def _insert_new(addresses: list[str]) -> int:
-    """How many of `addresses` had no row."""
+    """How many of `addresses` had no row.
+
+    Never by a failed INSERT: PostgreSQL's log would name the address.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO mail_recipient (address, suppression) "

@@ -52,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
             services.owner_url("{}"),
             services.application_url("{}"),
             services.redis_url(0).replace("db=0", "db={}"),
+            str(folder / "log" / "postgres.log"),
         ]
     )
 
@@ -96,6 +97,10 @@ class Servers:
 
     def redis_url(self) -> str:
         return self._urls[3].replace("%7B%7D", "{}").format(self.process + 1)
+
+    def log(self) -> bytes:
+        """What PostgreSQL has written in this run, for all of its processes."""
+        return Path(self._urls[4]).read_bytes()
 
 
 @pytest.fixture(scope="session")

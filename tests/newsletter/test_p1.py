@@ -15,11 +15,13 @@ import pytest
 import redis
 from celery import current_app
 from django.core.management import call_command
+from django.db import IntegrityError
 from django.utils import timezone
 
 from ledger.sealing import seal
 from ledger.verifying import verify
-from mail import Delivery, start_batch, token
+from mail import Delivery, block, recipient_for, start_batch, tell_staff, token
+from mail import erase as erase_mailbox
 from mail.bounces import take
 from mail.models import Recipient
 from mail.sending import send_due
@@ -201,3 +203,30 @@ def test_p1_an_erased_address_is_nowhere(
     assert "[address]" in logged.getvalue()
     assert hits(logged.getvalue().encode()) == 0
     assert verify().is_whole
+
+
+def test_p1_the_databases_own_log_names_nobody(
+    cloned_database: str, cluster: Servers
+) -> None:
+    """Neither the refused row, nor the statement, nor its parameters."""
+    before = len(cluster.log())
+    Recipient.objects.create(address=OLD)
+
+    with pytest.raises(IntegrityError):
+        Recipient.objects.create(address=OLD)
+
+    written = cluster.log()[before:]
+    assert b"mail_recipient_address" in written
+    assert hits(written) == 0
+
+
+def test_a_mail_to_staff_lifts_no_block_of_an_address_that_was_erased(
+    db: None,
+) -> None:
+    blocked = recipient_for(OLD)
+    block(blocked)
+    erase_mailbox(blocked)
+
+    tell_staff(OLD, "test", {}, idempotency_key="one")
+
+    assert Recipient.objects.get(address=OLD).suppression == "manual"

@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from mail import Delivery, Recipient
+from mail import Delivery, Recipient, recipient_for
 from mail.guard import may_send
 from mail.sending import send_due
 from mail.sweeping import sweep
@@ -91,6 +91,7 @@ def test_a_test_is_never_tried_again_by_itself(db: None, mailbox: Mailbox) -> No
 def test_a_test_that_cant_be_made_is_over_at_once(
     db: None, mailbox: Mailbox, settings: Settings
 ) -> None:
+    recipient_for(ROSA)
     settings.CONSENT_KEY = None
 
     printed, _ = run(ROSA)
