@@ -25,33 +25,47 @@ Act, Matter = ConsentEvent.Act, ConsentEvent.Matter
 def requested(subscriber: Subscriber, sign_up: SignUp, at: datetime) -> None:
     """Two facts from one click: consent to the newsletter, agreement to the Terms."""
     fact = partial(_event, subscriber, act=Act.REQUESTED, wording=sign_up.wording)
-    context = _context_of(sign_up)
-    commitment = (
-        context_commitment(context.salt, context.page, context.network)
-        if context
-        else ""
-    )
-    newsletter = fact(Matter.NEWSLETTER, at=at, context_commitment=commitment)
+    context = _context(sign_up.page, sign_up.network)
+    newsletter = fact(Matter.NEWSLETTER, at=at, context_commitment=_to(context))
     attest_many([newsletter, fact(Matter.TERMS, at=at, terms_id=sign_up.terms_id)])
-    if context:
-        context.event = newsletter
-        context.save(force_insert=True)
+    _keep_beside(newsletter, context)
 
 
-def _context_of(sign_up: SignUp) -> ConsentContext | None:
-    """The side row of a sign-up; None where nothing is known of page and network."""
-    if not sign_up.page and not sign_up.network:
-        return None
-    return ConsentContext(
-        salt=secrets.token_hex(32), page=sign_up.page, network=sign_up.network
-    )
+def confirmed(subscriber: Subscriber, at: datetime) -> None:
+    _attest(subscriber, Act.CONFIRMED, at)
 
 
-def confirmed(
-    subscriber: Subscriber, at: datetime, *, wording: Wording | None = None
+@transaction.atomic
+def permitted(
+    subscriber: Subscriber, at: datetime, *, wording: Wording, page: str, network: str
 ) -> None:
-    """`wording` where the person saw no box: they came in with a file."""
-    _attest(subscriber, Act.CONFIRMED, at, wording=wording)
+    """The yes of somebody who saw no box: they came in with a file."""
+    context = _context(page, network)
+    event = _attest(
+        *(subscriber, Act.CONFIRMED, at),
+        wording=wording,
+        context_commitment=_to(context),
+    )
+    _keep_beside(event, context)
+
+
+def _context(page: str, network: str) -> ConsentContext | None:
+    """The side row of a consent; None where nothing is known of page and network."""
+    if not page and not network:
+        return None
+    return ConsentContext(salt=secrets.token_hex(32), page=page, network=network)
+
+
+def _to(context: ConsentContext | None) -> str:
+    if context is None:
+        return ""
+    return context_commitment(context.salt, context.page, context.network)
+
+
+def _keep_beside(event: ConsentEvent, context: ConsentContext | None) -> None:
+    if context:
+        context.event = event
+        context.save(force_insert=True)
 
 
 def withdrawn(subscriber: Subscriber, at: datetime) -> None:
@@ -73,8 +87,8 @@ def erased(subscriber: Subscriber, at: datetime) -> None:
 
 def _attest(
     subscriber: Subscriber, act: ConsentEvent.Act, at: datetime, **more: Any
-) -> None:
-    attest(_event(subscriber, Matter.NEWSLETTER, act=act, at=at, **more))
+) -> ConsentEvent:
+    return attest(_event(subscriber, Matter.NEWSLETTER, act=act, at=at, **more))
 
 
 def _event(

@@ -25,6 +25,16 @@ def staying(text: str, *, lock: bool = False) -> Subscriber | None:
     return found if found and found.is_confirmed() else None
 
 
+def has_left(text: str) -> bool:
+    """Whether the link's mailbox is that of somebody who left.
+
+    Else nobody is there any more (moved, erased), or somebody who gets tips.
+    """
+    key = read_token(UNSUBSCRIBE, text)
+    found = Subscriber.objects.at_mailbox(key) if key else None
+    return found is not None and found.status == Status.UNSUBSCRIBED
+
+
 @transaction.atomic
 def pause_instead(text: str) -> Subscriber | None:
     """No tips for four weeks; who pauses, or None. A longer pause stays as it is."""

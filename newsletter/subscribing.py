@@ -131,7 +131,7 @@ def to_confirm(text: str, *, lock: bool = False) -> Subscriber | None:
     subscriber = Subscriber.objects.at_mailbox(key, lock=lock) if key else None
     if key is None or subscriber is None or subscriber.asked_at is None:
         return None
-    within = PERMIT_WITHIN if _came_in_a_file(subscriber) else CONFIRM_WITHIN
+    within = PERMIT_WITHIN if came_in_a_file(subscriber) else CONFIRM_WITHIN
     fresh = subscriber.asked_at + within > timezone.now()
     bound_to = subscriber.asked_at.isoformat()
     return (
@@ -141,15 +141,18 @@ def to_confirm(text: str, *, lock: bool = False) -> Subscriber | None:
     )
 
 
-def _came_in_a_file(subscriber: Subscriber) -> bool:
+def came_in_a_file(subscriber: Subscriber) -> bool:
     """Whether the newest question was ours: may we write to you?"""
     asked_at = subscriber.permission_asked_at
     return asked_at is not None and asked_at == subscriber.asked_at
 
 
 @transaction.atomic
-def confirm(text: str) -> Subscriber | None:
-    """Put the person on the list; pressing twice is once. None: see `to_confirm`."""
+def confirm(text: str, *, page: str = "", network: str = "") -> Subscriber | None:
+    """Put the person on the list; pressing twice is once. None: see `to_confirm`.
+
+    Who came in a file says yes here to what the page says; else the box has it all.
+    """
     subscriber = to_confirm(text, lock=True)
     if (
         subscriber is None
@@ -161,14 +164,26 @@ def confirm(text: str) -> Subscriber | None:
     if recipient.suppression == Recipient.Suppression.MANUAL:
         return None
     now = timezone.now()
-    words = wording.of_permission() if _came_in_a_file(subscriber) else None
-    consent.confirmed(subscriber, now, wording=words)
+    if came_in_a_file(subscriber):
+        words = wording.of_permission()
+        consent.permitted(subscriber, now, wording=words, page=page, network=network)
+    else:
+        consent.confirmed(subscriber, now)
+    if subscriber.status != Status.CONFIRMED and subscriber.is_back():
+        _begin_anew(subscriber)
     subscriber.status, subscriber.confirmed_at = Status.CONFIRMED, now
     subscriber.save(update_fields=["status", "confirmed_at"])
     recipient.may_receive = True
     recipient.suppressed_at, recipient.suppression = None, ""
     recipient.save(update_fields=["may_receive", "suppressed_at", "suppression"])
     return subscriber
+
+
+def _begin_anew(subscriber: Subscriber) -> None:
+    """A new consent is to what the box says now, not to wishes of the time before."""
+    subscriber.paused_until, subscriber.topics = None, []
+    subscriber.frequency = Subscriber.Frequency.WEEKLY
+    subscriber.save(update_fields=["paused_until", "topics", "frequency"])
 
 
 def is_unsubscribe_link(text: str) -> bool:

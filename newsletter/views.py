@@ -21,6 +21,9 @@ from newsletter.models import LeavingReason, Subscriber
 from newsletter.preference_forms import ReasonForm
 from newsletter.preferences import LinkInvalid
 
+# Without the link's token.
+PAGE_OF_THE_YES = "/newsletter/confirm/"
+
 
 @csrf_exempt
 @shows_and_acts
@@ -99,15 +102,24 @@ def _box(form: SubscribeForm) -> dict[str, object]:
 @mailed_link
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":
-        if subscribing.to_confirm(token) is None:
-            raise LinkInvalid
-        return render(request, "newsletter/confirm.html", {"form_action": request.path})
-    subscriber = subscribing.confirm(token)
+        return _confirm_page(request, token)
+    page = f"{settings.SITE_URL}{PAGE_OF_THE_YES}"
+    subscriber = subscribing.confirm(token, page=page, network=network_of(request))
     if subscriber is None:
         raise LinkInvalid
     first_tip = scheduling.first_tip(subscriber)
     context = {"first_tip": first_tip, "is_back": subscriber.is_back()}
     return render(request, "newsletter/confirmed.html", context)
+
+
+def _confirm_page(request: HttpRequest, token: str) -> HttpResponse:
+    subscriber = subscribing.to_confirm(token)
+    if subscriber is None:
+        raise LinkInvalid
+    asked = subscribing.came_in_a_file(subscriber)
+    words = wording.permission_text() if asked else None
+    context = {"form_action": request.path, "words": words}
+    return render(request, "newsletter/confirm.html", context)
 
 
 @mailed_link
@@ -155,6 +167,8 @@ def why(request: HttpRequest, token: str) -> HttpResponse:
         return _leaving_page(request, token)
     if not subscribing.is_unsubscribe_link(token):
         raise LinkInvalid
+    if leaving.staying(token):
+        return _leaving_page(request, token)
     form = ReasonForm(request.POST)
     if not form.is_valid():
         return _left_page(request, token, status=422)
@@ -172,5 +186,7 @@ def _leaving_page(request: HttpRequest, token: str) -> HttpResponse:
 def _left_page(
     request: HttpRequest, token: str, *, told_why: bool = False, status: int = 200
 ) -> HttpResponse:
+    if not leaving.has_left(token):
+        return render(request, "newsletter/nobody_here.html")
     context = {"token": token, "told_why": told_why, "reasons": ReasonForm.REASONS}
     return render(request, "newsletter/unsubscribed.html", context, status=status)

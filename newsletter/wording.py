@@ -25,19 +25,20 @@ def current() -> Wording:
 
 def of_permission() -> Wording:
     """What people from another list are asked; nothing is said of Terms there."""
-    return _known(_of_the_asking())
+    return _known(permission_text())
 
 
 def shown_now() -> set[str]:
     """The digests of the words that people can agree to today."""
-    return {digest_of(LOCALE, text) for text in (_of_the_box(), _of_the_asking())}
+    return {digest_of(LOCALE, text) for text in (_of_the_box(), permission_text())}
 
 
 def _of_the_box() -> dict[str, str]:
     return {"purpose": PURPOSE, "agreement": AGREEMENT, "button": BUTTON}
 
 
-def _of_the_asking() -> dict[str, str]:
+def permission_text() -> dict[str, str]:
+    """As `of_permission`, to be shown: looking at it makes no evidence."""
     return {"purpose": PURPOSE, "agreement": "", "button": PERMISSION_BUTTON}
 
 

@@ -160,6 +160,39 @@ def test_why_is_asked_after_leaving_and_only_counted(
     assert stored.count("better now") == 1
 
 
+def test_an_old_link_of_somebody_who_moved_promises_nothing_for_the_new_address(
+    web: httpx.Client, text: str, rosa: Subscriber
+) -> None:
+    subscriber = now()
+    subscriber.recipient = Recipient.objects.create(address="new@example.com")
+    subscriber.save(update_fields=["recipient"])
+
+    answer = web.post(left(text))
+
+    assert answer.status_code == 200
+    assert "Nothing comes to this address any more" in answer.text
+    assert "You have left the list" not in answer.text
+    assert now().is_confirmed()
+
+
+def test_who_gets_tips_is_not_told_that_they_left(web: httpx.Client, text: str) -> None:
+    answer = web.post(left(text, "why/"), data={"reason": "other"})
+
+    assert "You have left the list" not in answer.text
+    assert "Unsubscribe</button>" in answer.text
+    assert counts() == {}
+
+
+def test_a_month_pressed_in_a_pause_is_acknowledged(
+    web: httpx.Client, text: str
+) -> None:
+    web.post(left(text, "pause/"))
+
+    answer = web.post(left(text, "monthly/"))
+
+    assert "After that you get one tip a month." in answer.text
+
+
 def test_each_leaving_counts_once(text: str) -> None:
     say_why(text, Reason.OTHER)
     assert counts() == {}

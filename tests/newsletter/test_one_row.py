@@ -18,6 +18,7 @@ from mail import (
     start_batch,
     token,
 )
+from newsletter import emails
 from newsletter.models import ConsentEvent, SignUp, Subscriber
 from newsletter.subscribing import (
     confirm,
@@ -208,6 +209,30 @@ def test_a_batch_that_is_being_made_keeps_nobody_from_leaving(
     other.join()
     assert not is_waiting
     assert not Recipient.objects.get().may_receive
+
+
+def test_a_row_that_cannot_be_resolved_keeps_nobody_waiting(
+    open_site: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_sign_up("bad@example.com")
+    take_sign_up(ROSA)
+    mail = emails.confirmation
+
+    def fails_for_one(subscriber: Subscriber) -> None:
+        if subscriber.recipient.address != ROSA:
+            raise ValueError("no such template")
+        mail(subscriber)
+
+    monkeypatch.setattr(emails, "confirmation", fails_for_one)
+    with pytest.raises(ExceptionGroup) as caught:
+        resolve_sign_ups()
+
+    assert "bad@" not in repr(caught.value)
+    assert Subscriber.objects.get().recipient.address == ROSA
+    assert SignUp.objects.get().address == "bad@example.com"
+
+    monkeypatch.undo()
+    assert resolve_sign_ups() == 1
 
 
 def test_a_worker_that_dies_half_way_leaves_the_sign_up_as_it_was(

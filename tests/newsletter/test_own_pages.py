@@ -504,6 +504,25 @@ def test_who_comes_back_is_welcome(web: httpx.Client, rosa: Subscriber) -> None:
     assert "Welcome back You are on the list again." in words(answer)
 
 
+def test_who_comes_back_begins_with_what_the_box_says(
+    web: httpx.Client, rosa: Subscriber
+) -> None:
+    Subscriber.objects.update(
+        topics=["magnesium"],
+        frequency=Subscriber.Frequency.MONTHLY,
+        paused_until=timezone.now() + timedelta(days=300),
+    )
+    unsubscribe(token("unsubscribe", rosa.recipient.key))
+    Delivery.objects.update(dated_at=timezone.now() - timedelta(hours=25))
+    subscribe()
+
+    web.post(f"/newsletter/confirm/{link()}/")
+
+    rosa.refresh_from_db()
+    assert (rosa.topics, rosa.frequency) == ([], Subscriber.Frequency.WEEKLY)
+    assert rosa.paused_until is None
+
+
 def test_who_is_new_is_not_welcomed_back(web: httpx.Client, policies: None) -> None:
     subscribe()
 

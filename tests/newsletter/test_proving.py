@@ -455,7 +455,12 @@ def test_p2_words_that_are_not_what_their_digest_says_are_named(
     """Who writes a wording with an entry of its own still can't choose its digest."""
     text = {"purpose": "Yes to all.", "agreement": "", "button": "OK"}
     forged = attest(Wording(digest="c" * 64, locale="en-GB", text=text))
-    consent.confirmed(Subscriber.objects.earliest("pk"), timezone.now(), wording=forged)
+    consent.permitted(
+        *(Subscriber.objects.earliest("pk"), timezone.now()),
+        wording=forged,
+        page="",
+        network="",
+    )
     seal()
 
     assert "the wording cccccccccccc does not have that digest" in tampered("--quick")

@@ -5,17 +5,24 @@ import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 from threading import Thread
+from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
+from django.test import Client
 from django.utils import timezone
+from django.utils.html import strip_tags
 from pytest_django import Settings
 
 from mail import Delivery, Recipient, token
+from newsletter import wording
 from newsletter.agreements import agreements_of
-from newsletter.models import ListImport, Subscriber
+from newsletter.consent import context_commitment
+from newsletter.models import ConsentContext, ListImport, Subscriber, Wording
 from newsletter.personal_data import forget
 from newsletter.repermission import ask
 from newsletter.subscribing import SignUpClosed, confirm, to_confirm
@@ -114,6 +121,32 @@ def test_a_yes_puts_the_person_on_the_list_with_the_words_they_saw(
     (agreement,) = agreements_of(rosa)
     assert agreement.wording.text["button"] == "Yes, confirm my subscription"
     assert agreement.confirmed_at == rosa.confirmed_at
+
+
+def test_e6_the_page_shows_the_very_words_that_the_yes_is_kept_with(
+    brought_by: ListImport,
+) -> None:
+    ask(brought_by, most=1)
+    page = f"/newsletter/confirm/{link()}/"
+
+    shown = escaped_text(Client().get(page, secure=True))
+    assert not Wording.objects.filter(text__button=wording.PERMISSION_BUTTON).exists()
+    Client().post(page, secure=True, REMOTE_ADDR="203.0.113.77")
+
+    (agreement,) = agreements_of(Subscriber.objects.eligible().get())
+    said = [part for part in agreement.wording.text.values() if part]
+    assert len(said) == 2
+    assert all(part in shown for part in said)
+    context = ConsentContext.objects.get(event__wording=agreement.wording)
+    assert context.page == f"{settings.SITE_URL}/newsletter/confirm/"
+    assert context.network == "203.0.113.0/24"
+    assert context.event.context_commitment == context_commitment(
+        context.salt, context.page, context.network
+    )
+
+
+def escaped_text(answer: Any) -> str:
+    return unescape(strip_tags(answer.content.decode()))
 
 
 def test_the_link_holds_as_long_as_the_mail_says(brought_by: ListImport) -> None:

@@ -12,6 +12,7 @@ from articles.models import Article
 from articles.publishing import publish
 from ledger import Entry
 from mail import Delivery, NotAnAddress, Recipient, token
+from newsletter import subscribing
 from newsletter.consent import context_commitment
 from newsletter.models import ConsentContext, ConsentEvent, SignUp, Subscriber
 from newsletter.subscribing import (
@@ -50,6 +51,8 @@ def link() -> str:
 
 
 def subscribe(address: str = ROSA, **details: Any) -> None:
+    # A second after whatever was published or reworded.
+    subscribing._shown.cache_clear()
     take_sign_up(address, **details)
     resolve_sign_ups()
 
