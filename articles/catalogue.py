@@ -12,7 +12,7 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 
 from articles import library_files, loading
-from articles.models import Article, Revision
+from articles.models import Article, Revision, Section
 from review import Standing, standings
 
 
@@ -25,19 +25,33 @@ class Card:
     url: str
     summary: str
     section_title: str
+    # What programs read instead; "" where there is none.
+    markdown_url: str
+    # Since when readers get this text.
+    changed_on: date
 
 
 def card(article: Article) -> Card:
     """Needs `live_revision` and `section` selected along."""
-    assert article.live_revision is not None, "only published articles have a card"  # noqa: S101
-    content = article.live_revision.content
+    live, since = article.live_revision, article.published_at
+    if live is None or since is None:
+        raise ValueError(f"{article} is not published: it has no card")
+    content = live.content
     return Card(
         slug=article.slug,
         title=content["title"],
         url=article.get_absolute_url(),
         summary=content["summary"],
         section_title=article.section.title if article.section else "",
+        markdown_url=markdown_url(article),
+        changed_on=since.date(),
     )
+
+
+def markdown_url(article: Article) -> str:
+    if article.kind == Article.Kind.POLICY:
+        return ""
+    return reverse("articles:markdown", args=[article.slug])
 
 
 def published_cards(section_slug: str | None = None) -> list[Card]:
@@ -46,6 +60,13 @@ def published_cards(section_slug: str | None = None) -> list[Card]:
     if section_slug:
         articles = articles.filter(section__slug=section_slug)
     chosen = articles.select_related("live_revision", "section")
+    return sorted((card(one) for one in chosen), key=lambda one: one.title.lower())
+
+
+def policy_cards() -> list[Card]:
+    """The policies that are published, by title."""
+    policies = Article.objects.published().filter(kind=Article.Kind.POLICY)
+    chosen = policies.select_related("live_revision", "section")
     return sorted((card(one) for one in chosen), key=lambda one: one.title.lower())
 
 
@@ -150,6 +171,29 @@ def _text(article: Article) -> tuple[str, str]:
 class Link:
     title: str
     url: str
+
+
+@dataclass(frozen=True)
+class Department(Link):
+    """A section as a way in."""
+
+    slug: str
+    introduction: str
+    feed_url: str
+
+
+def departments() -> list[Department]:
+    """The sections in their order."""
+    return [
+        Department(
+            title=one.title,
+            url=reverse("articles:section", args=[one.slug]),
+            slug=one.slug,
+            introduction=one.introduction,
+            feed_url=reverse("articles:feed", args=[one.slug]),
+        )
+        for one in Section.objects.all()
+    ]
 
 
 def policies() -> list[Link]:

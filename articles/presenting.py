@@ -100,7 +100,7 @@ def page(
         "read_next": catalogue.cards(article.read_next),
         "section": section_link(article),
         "url": article.get_absolute_url(),
-        "markdown_url": markdown_url(article),
+        "markdown_url": catalogue.markdown_url(article),
         "authors": revision.byline,
         "drafting_note": MACHINE_ASSISTED if revision.machine_assisted else "",
         "is_policy": is_policy,
@@ -115,12 +115,6 @@ def page(
 
 def record_url(article: Article) -> str:
     return reverse("articles:review-record", args=[article.slug])
-
-
-def markdown_url(article: Article) -> str:
-    if article.kind == Article.Kind.POLICY:
-        return ""
-    return reverse("articles:markdown", args=[article.slug])
 
 
 def correction_notes(article: Article) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
 from articles.models import Article
@@ -15,6 +16,11 @@ ABOUT = {
     Article.Kind.CONDITION: "MedicalCondition",
     Article.Kind.SYMPTOM: "MedicalSignOrSymptom",
     Article.Kind.ANATOMY: "AnatomicalStructure",
+}
+# What a kind of page is besides a page; Article is no WebPage in schema.org's words.
+TYPES: dict[str, str | list[str]] = {
+    Article.Kind.POLICY: "AboutPage",
+    Article.Kind.NEWS: ["MedicalWebPage", "Article"],
 }
 # Characters that would end the script element or begin another one.
 ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
@@ -31,7 +37,7 @@ def json_ld(
     url = f"{settings.SITE_URL}{article.get_absolute_url()}"
     facts: dict[str, Any] = {
         "@context": "https://schema.org",
-        "@type": "WebPage" if line is None else "MedicalWebPage",
+        "@type": TYPES.get(article.kind, "MedicalWebPage"),
         "@id": url,
         "url": url,
         "name": content["title"],
@@ -41,9 +47,12 @@ def json_ld(
         "publisher": {
             "@type": "Organization",
             "name": settings.SITE_NAME,
-            "url": settings.SITE_URL,
+            "url": f"{settings.SITE_URL}/",
         },
+        "breadcrumb": _breadcrumb(article),
     }
+    if article.kind == Article.Kind.NEWS:
+        facts["headline"] = content["title"]
     if article.first_published_at and article.published_at:
         facts["datePublished"] = article.first_published_at.date().isoformat()
         facts["dateModified"] = article.published_at.date().isoformat()
@@ -60,3 +69,25 @@ def json_ld(
         }
     text = json.dumps(facts, ensure_ascii=False, indent=1).translate(ESCAPES)
     return mark_safe(text)  # noqa: S308 - nothing in it can close the element
+
+
+def _breadcrumb(article: Article) -> dict[str, Any]:
+    """The links above the title, as the page shows them."""
+    links = [("Home", "/")]
+    if article.section:
+        address = reverse("articles:section", args=[article.section.slug])
+        links.append((article.section.title, address))
+    elif article.kind == Article.Kind.POLICY:
+        links.append(("About this site", "/about/"))
+    return {
+        "@type": "BreadcrumbList",
+        "itemListElement": [
+            {
+                "@type": "ListItem",
+                "position": position,
+                "name": name,
+                "item": f"{settings.SITE_URL}{address}",
+            }
+            for position, (name, address) in enumerate(links, 1)
+        ],
+    }

@@ -22,7 +22,12 @@ REDACTED = "This text was removed for a lawful reason: {}"
 @require_safe
 def section(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Section, slug=slug)
-    shown = {"title": found.title, "intro": found.introduction, "slug": found.slug}
+    shown = {
+        "title": found.title,
+        "intro": found.introduction,
+        "slug": found.slug,
+        "url": request.path,
+    }
     context = {"section": shown, "articles": catalogue.published_cards(slug)}
     return render(request, "articles/section.html", context)
 

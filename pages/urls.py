@@ -1,12 +1,16 @@
 from django.conf import settings
 from django.urls import path
 
-from pages import devmail, health, views
+from pages import devmail, health, machines, views
 
 app_name = "pages"
 urlpatterns = [
     path("", views.home, name="home"),
     path("trust/", views.trust, name="trust"),
+    path("about/", views.about, name="about"),
+    path("robots.txt", machines.robots, name="robots"),
+    path("sitemap.xml", machines.sitemap, name="sitemap"),
+    path("llms.txt", machines.llms, name="llms"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

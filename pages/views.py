@@ -7,6 +7,9 @@ from articles import catalogue
 from newsletter import Subscriber
 
 LEAD = "muscle-twitching"
+# The mission's other three: what most people come to ask.
+ASKED = ["eyelid-twitch", "hemifacial-spasm", "magnesium-deficiency"]
+NEWEST = 3
 
 
 @require_safe
@@ -14,8 +17,22 @@ def home(request: HttpRequest) -> HttpResponse:
     """What readers come for, first of all the article on muscle twitching."""
     cards = catalogue.published_cards()
     lead = next((one for one in cards if one.slug == LEAD), None)
-    others = [one for one in cards if one is not lead]
-    return render(request, "pages/home.html", {"lead": lead, "articles": others})
+    asked = catalogue.cards(ASKED)
+    others = [one for one in cards if one not in (lead, *asked)]
+    newest_first = sorted(others, key=lambda one: one.changed_on, reverse=True)
+    context = {
+        "lead": lead,
+        "asked": asked,
+        "newest": newest_first[:NEWEST],
+        "departments": catalogue.departments(),
+    }
+    return render(request, "pages/home.html", context)
+
+
+@require_safe
+def about(request: HttpRequest) -> HttpResponse:
+    """The policies, and what else says who we are."""
+    return render(request, "pages/about.html", {"policies": catalogue.policy_cards()})
 
 
 @require_safe

@@ -1,8 +1,6 @@
 from django import template
-from django.urls import reverse
 
 from articles import catalogue, markdown
-from articles.models import Section
 
 register = template.Library()
 
@@ -10,12 +8,7 @@ register = template.Library()
 @register.inclusion_tag("articles/includes/section_nav.html")
 def section_nav() -> dict[str, object]:
     """The site's departments, in their order."""
-    return {
-        "sections": [
-            {"title": one.title, "url": reverse("articles:section", args=[one.slug])}
-            for one in Section.objects.all()
-        ]
-    }
+    return {"sections": catalogue.departments()}
 
 
 @register.inclusion_tag("articles/includes/policy_links.html")
