@@ -101,8 +101,13 @@ def erase(subscriber: Subscriber, *, typed: str, by: User, why: Why) -> None:
     Raises NotAnAddress, NotTheirAddress if `typed` is not where they are mailed now,
     and Gone.
     """
+    personal_data.call_back(canonical_address(typed))
     people = Subscriber.objects.select_related("recipient", "moving_to")
-    found = people.select_for_update(of=("self",)).filter(pk=subscriber.pk).first()
+    found = (
+        people.select_for_update(of=("self",), no_key=True)
+        .filter(pk=subscriber.pk)
+        .first()
+    )
     if found is None:
         raise Gone("Somebody has erased this person already.")
     if canonical_address(typed) != found.recipient.address:

@@ -37,11 +37,12 @@ def ask_to_move(text: str, typed: str) -> None:
     Raises LinkInvalid, NotAnAddress, SameAddress. A mailbox that may get no link now
     (`was_asked_lately`, or blocked by hand) gets none, and the answer is the same.
     """
-    subscriber = holder(text, lock=True)
-    address = canonical_address(typed)
-    if address == subscriber.recipient.address:
+    address, mine = canonical_address(typed), holder(text).recipient.address
+    if address == mine:
         raise SameAddress
-    Subscriber.objects.hold([address])
+    # Both at once: somebody there may be moving here.
+    Subscriber.objects.hold([mine, address])
+    subscriber = holder(text, lock=True)
     target, now = recipient_for(address), timezone.now()
     blocked = target.suppression == Recipient.Suppression.MANUAL
     if blocked or was_asked_lately(target, now):
@@ -56,10 +57,10 @@ def mover(text: str, *, lock: bool = False) -> Subscriber:
     key = token_key(text)
     subscribers = Subscriber.objects.select_related("recipient", "moving_to")
     if lock:
-        subscribers = subscribers.select_for_update(of=("self",))
+        subscribers = subscribers.select_for_update(of=("self",), no_key=True)
     if key is None:
         raise LinkInvalid
-    for found in subscribers.filter(moving_to__key=key):
+    for found in subscribers.filter(moving_to__key=key, moving_to__erased_at=None):
         assert found.moving_asked_at is not None, "a constraint"  # noqa: S101
         is_fresh = found.moving_asked_at + MOVE_WITHIN > timezone.now()
         if is_fresh and is_signed(MOVE, text, key, bound_to=bound_to(found)):
@@ -102,9 +103,11 @@ def move(text: str) -> Subscriber:
     Where the new address is on the list already, that subscription stays and the old
     one ends: nobody gets two. Pressing it lifts a bounce, as confirming does.
     """
+    found = mover(text)
+    assert found.moving_to is not None, "a mover moves"  # noqa: S101
+    Subscriber.objects.hold([found.recipient.address, found.moving_to.address])
     subscriber = mover(text, lock=True)
     assert subscriber.moving_to is not None, "a mover moves"  # noqa: S101
-    Subscriber.objects.hold([subscriber.moving_to.address])
     other = Subscriber.objects.filter(recipient=subscriber.moving_to).first()
     target = Recipient.objects.select_for_update().get(pk=subscriber.moving_to.pk)
     if target.suppression == Recipient.Suppression.MANUAL:

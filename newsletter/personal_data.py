@@ -83,13 +83,27 @@ def _context(event: Any) -> Any:
 @transaction.atomic
 def erase(text: str) -> None:
     """As `forget`, for who holds a preferences link. Raises LinkInvalid."""
+    call_back(holder(text).recipient.address)
     forget(holder(text, lock=True))
+
+
+def call_back(address: str) -> None:
+    """What was asked for in this address's name and waits for a worker goes.
+
+    Before the person is locked: a worker holds such a row, and then wants the person.
+    """
+    for model in (SignUp, LinkRequest):
+        rows = model._default_manager.filter(address=address).order_by("pk")
+        list(rows.select_for_update().values_list("pk"))
+        rows.delete()
 
 
 @transaction.atomic
 def forget(subscriber: Subscriber) -> None:
     """Erase the address and all that says whose it was, from every table.
 
+    Locked by the caller. What waits for a worker in their name is left to `call_back`,
+    or becomes a new person's.
     The ledger keeps that somebody (a random key) consented and was erased, so the
     chain stays whole. That we may not write stays as a keyed hash: a block, a
     complaint, and that the person had left or did not answer when we asked.
@@ -97,9 +111,6 @@ def forget(subscriber: Subscriber) -> None:
     consent.erased(subscriber, timezone.now())
     forget_move(subscriber)
     forget_former(subscriber)
-    address = subscriber.recipient.address
-    SignUp.objects.filter(address=address).delete()
-    LinkRequest.objects.filter(address=address).delete()
     recipient, kept = subscriber.recipient, _kept(subscriber)
     subscriber.delete()
     erase_recipient(recipient, kept=kept)
