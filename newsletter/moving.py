@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from mail import (
@@ -11,12 +10,12 @@ from mail import (
     Recipient,
     canonical_address,
     drop_waiting,
-    erase,
     is_signed,
     recipient_for,
     token_key,
 )
 from newsletter import consent, emails
+from newsletter.mailboxes import let_go_of
 from newsletter.models import Subscriber
 from newsletter.preferences import LinkInvalid, holder
 from newsletter.subscribing import was_asked_lately
@@ -46,9 +45,14 @@ def ask_to_move(text: str, typed: str) -> None:
     target, now = recipient_for(address), timezone.now()
     blocked = target.suppression == Recipient.Suppression.MANUAL
     if blocked or was_asked_lately(target, now):
+        let_go_of(target)
         return
-    subscriber.moving_to, subscriber.moving_asked_at = target, now
+    before, subscriber.moving_to = subscriber.moving_to, target
+    subscriber.moving_asked_at = now
     subscriber.save(update_fields=["moving_to", "moving_asked_at"])
+    if before:
+        # Mistyped, as like as not.
+        let_go_of(before)
     emails.move_link(subscriber, bound_to=bound_to(subscriber))
 
 
@@ -78,22 +82,16 @@ def forget_former(subscriber: Subscriber) -> None:
     """Erase the address they moved from, unless it is somebody's, for all files too."""
     former, subscriber.moved_from = subscriber.moved_from, None
     subscriber.save(update_fields=["moved_from"])
-    if former and not is_somebody(former):
-        erase(former, kept=KeptSuppression.Reason.LEFT)
+    if former:
+        let_go_of(former, kept=KeptSuppression.Reason.LEFT)
 
 
 def forget_move(subscriber: Subscriber) -> None:
     """Erase the address they never moved to, unless it is somebody's."""
     target, subscriber.moving_to = subscriber.moving_to, None
     subscriber.save(update_fields=["moving_to"])
-    if target and not is_somebody(target):
-        erase(target)
-
-
-def is_somebody(recipient: Recipient) -> bool:
-    """Whether a subscriber has this mailbox, or is on the way there."""
-    theirs = Q(recipient=recipient) | Q(moving_to=recipient) | Q(moved_from=recipient)
-    return Subscriber.objects.filter(theirs).exists()
+    if target:
+        let_go_of(target)
 
 
 @transaction.atomic
@@ -123,6 +121,8 @@ def move(text: str) -> Subscriber:
         if other:
             # Asked for from there once and never confirmed, or left since.
             consent.erased(other, now)
+            forget_move(other)
+            forget_former(other)
             other.delete()
         # What came before the old address has been told long since.
         forget_former(subscriber)

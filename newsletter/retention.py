@@ -5,16 +5,18 @@ once forget nobody twice.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
+from newsletter.mailboxes import let_go_of, without_subscriber
 from newsletter.models import LinkRequest, SignUp, Subscriber, SubscriberQuerySet
 from newsletter.moving import MOVE_WITHIN, forget_former, forget_move
 from newsletter.personal_data import forget
@@ -27,6 +29,7 @@ UNRESOLVED_FOR = timedelta(days=1)
 SECONDS_AT_ONCE = 300.0
 PIECE = 500
 Status = Subscriber.Status
+Row = TypeVar("Row", bound=Model)
 
 
 @dataclass
@@ -47,7 +50,8 @@ def let_go(now: datetime | None = None, *, seconds: float | None = None) -> LetG
         unconfirmed=_each(unconfirmed(at), forget, ends),
         unsubscribed=_each(unsubscribed(at), forget, ends),
         former_addresses=_each(stale_moves(at), forget_move, ends)
-        + _each(moved_long_ago(at), forget_former, ends),
+        + _each(moved_long_ago(at), forget_former, ends)
+        + sum(map(let_go_of, _in_turn(without_subscriber(at), ends))),
         requests=_drop_unresolved(at),
     )
 
@@ -97,15 +101,18 @@ def _no_move_at(at: datetime) -> Q:
 def _each(
     people: SubscriberQuerySet, do: Callable[[Subscriber], None], ends: float | None
 ) -> int:
-    done = last = 0
-    while ids := list(
-        people.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:PIECE]
-    ):
-        for last in ids:
+    return sum(_one(people, found.pk, do) for found in _in_turn(people, ends))
+
+
+def _in_turn(rows: QuerySet[Row], ends: float | None) -> Iterator[Row]:
+    """All rows by their ids, as they were when their piece began; until `ends`."""
+    last = 0
+    while piece := list(rows.filter(pk__gt=last).order_by("pk")[:PIECE]):
+        for row in piece:
             if ends and time.monotonic() > ends:
-                return done
-            done += _one(people, last, do)
-    return done
+                return
+            yield row
+        last = piece[-1].pk
 
 
 @transaction.atomic
