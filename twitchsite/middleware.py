@@ -1,5 +1,6 @@
 """What every answer carries, and who may change something."""
 
+import codecs
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
@@ -107,6 +108,33 @@ class ReadableQuery:
         if "%00" in request.META.get("QUERY_STRING", ""):
             return render(request, "400.html", status=400)
         return self.get_response(request)
+
+
+class ReadableBody:
+    """Refuses a body in a charset that no browser sends our forms in.
+
+    Django decodes parts of a form with whatever codec of Python's is named, `zip` and
+    `idna` among them, and falls over what these raise.
+    """
+
+    CHARSETS = ("utf-8", "ascii", "iso8859-1")
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        named = (request.content_params or {}).get("charset", "utf-8")
+        if _codec(named) not in self.CHARSETS:
+            return render(request, "400.html", status=400)
+        return self.get_response(request)
+
+
+def _codec(name: str) -> str:
+    """Python's name for it; "" if it has none."""
+    try:
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return ""
 
 
 def comes_from_elsewhere(request: HttpRequest) -> bool:

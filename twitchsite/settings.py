@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "twitchsite.middleware.ClientAddress",
     "twitchsite.middleware.BodyLimit",
     "twitchsite.middleware.ReadableQuery",
+    "twitchsite.middleware.ReadableBody",
     "twitchsite.middleware.SameOriginGuard",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

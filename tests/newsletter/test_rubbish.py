@@ -96,6 +96,11 @@ BODIES: dict[str, tuple[bytes, str]] = {
 }
 
 
+# As Python knows them: texts, bytes and some that only raise.
+CODECS = ["hex", "rot13", "zip", "bz2", "base64", "uu", "quopri", "idna", "punycode"]
+CODECS += ["undefined", "mbcs", "utf-7", "unicode_escape", "x", "'", ""]
+
+
 def post(browser: Client, path: str, body: bytes, kind: str) -> HttpResponse:
     return browser.generic("POST", path, body, content_type=kind)  # type: ignore[return-value]
 
@@ -118,6 +123,22 @@ def test_rubbish_gets_a_readable_page_and_leaves_nothing(
 
     assert 400 <= answer.status_code < 500
     assert is_readable(answer)
+    assert everything() == before
+
+
+@pytest.mark.parametrize("name", [*FORMS, "confirm"])
+def test_a_charset_of_no_browser_gets_a_readable_page(
+    browser: Client, name: str
+) -> None:
+    before = everything()
+    multipart = part("email", b"rosa") + b"--x--\r\n"
+
+    for body, kind in ((b"email=rosa", FORM), (multipart, MULTIPART)):
+        for codec in CODECS:
+            answer = post(browser, address_of(name), body, f"{kind}; charset={codec}")
+            assert 400 <= answer.status_code < 500, codec
+            assert is_readable(answer)
+
     assert everything() == before
 
 
