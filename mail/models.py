@@ -83,6 +83,10 @@ class Recipient(models.Model):
     def __str__(self) -> str:
         return f"recipient {self.pk}"
 
+    def is_blocked(self) -> bool:
+        """Whether a person stopped mail to it: no sign-up lifts that."""
+        return self.suppression == self.Suppression.MANUAL
+
 
 class KeptSuppression(models.Model):
     """An erased mailbox that must not be written to all the same, as a keyed hash.

@@ -98,7 +98,7 @@ def block(recipient: Recipient) -> bool:
     What waits is dropped; what is just being handed over ends by itself.
     """
     recipient = Recipient.objects.select_for_update(no_key=True).get(pk=recipient.pk)
-    if recipient.suppression == Recipient.Suppression.MANUAL:
+    if recipient.is_blocked():
         return False
     now = timezone.now()
     recipient.suppression, recipient.suppressed_at = Recipient.Suppression.MANUAL, now

@@ -43,7 +43,7 @@ def ask_to_move(text: str, typed: str) -> None:
     Subscriber.objects.hold([mine, address])
     subscriber = holder(text, lock=True)
     target, now = recipient_for(address), timezone.now()
-    blocked = target.suppression == Recipient.Suppression.MANUAL
+    blocked = target.is_blocked()
     if blocked or was_asked_lately(target, now):
         let_go_of(target)
         return
@@ -108,7 +108,7 @@ def move(text: str) -> Subscriber:
     assert subscriber.moving_to is not None, "a mover moves"  # noqa: S101
     other = Subscriber.objects.filter(recipient=subscriber.moving_to).first()
     target = Recipient.objects.select_for_update().get(pk=subscriber.moving_to.pk)
-    if target.suppression == Recipient.Suppression.MANUAL:
+    if target.is_blocked():
         raise LinkInvalid
     old, now = subscriber.recipient, timezone.now()
     may_receive = subscriber.status == Status.CONFIRMED

@@ -9,15 +9,17 @@ from mail import Delivery, KeptSuppression
 from mail import erase as erase_recipient
 from newsletter import consent
 from newsletter.agreements import brought_with, facts_of
-from newsletter.models import LinkRequest, SignUp, Subscriber
+from newsletter.models import LinkRequest, SignUp, Subscriber, SubscriberAccess
 from newsletter.moving import forget_former, forget_move
 from newsletter.preferences import holder
 
 
 def download(subscriber: Subscriber) -> dict[str, Any]:
     """Machine-readable; times are ISO 8601 in UTC. Complete: see the tests."""
-    recipient = subscriber.recipient
-    sent = Delivery.objects.filter(recipient=recipient).order_by("pk")
+    recipient, former = subscriber.recipient, subscriber.moved_from
+    mailboxes = [one for one in (recipient, former, subscriber.moving_to) if one]
+    sent = Delivery.objects.filter(recipient__in=mailboxes).order_by("pk")
+    looks = SubscriberAccess.objects.filter(subscriber_key=subscriber.key)
     return {
         "profile": {
             "address": recipient.address,
@@ -30,6 +32,7 @@ def download(subscriber: Subscriber) -> dict[str, Any]:
             "frequency": subscriber.frequency,
             "paused_until": subscriber.paused_until,
             "time_zone": subscriber.time_zone,
+            "moved_from": former and former.address,
             "moving_to": subscriber.moving_to and subscriber.moving_to.address,
             "not_mailed_because": recipient.suppression or None,
             "not_mailed_since": recipient.suppressed_at,
@@ -72,6 +75,11 @@ def download(subscriber: Subscriber) -> dict[str, Any]:
                 "came_back": one.bounce or None,
             }
             for one in sent.select_related("batch").iterator()
+        ],
+        # What for, never who of the staff it was.
+        "looked_at_by_staff": [
+            {"act": one.act, "purpose": one.purpose, "at": one.occurred_at}
+            for one in looks.order_by("pk")
         ],
     }
 

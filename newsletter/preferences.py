@@ -82,7 +82,7 @@ def _resolve(request: LinkRequest) -> None:
 
 def _had_enough(recipient: Recipient, now: datetime) -> bool:
     """Blocked by hand, or mailed as many links as anybody needs."""
-    if recipient.suppression == Recipient.Suppression.MANUAL:
+    if recipient.is_blocked():
         return True
     links = Delivery.objects.filter(
         recipient=recipient, kind=Delivery.Kind.PREFERENCE_LINK

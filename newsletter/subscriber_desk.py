@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from mail import NotAnAddress, Recipient
+from mail import NotAnAddress
 from newsletter import accessing, permissions
 from newsletter.accessing import AsItWas, Gone, NotTheirAddress, Why
 from newsletter.models import Subscriber, SubscriberAccess
@@ -90,7 +90,7 @@ class SubscriberVerb(Verb):
 
 
 def is_blocked(subscriber: Subscriber) -> bool:
-    return subscriber.recipient.suppression == Recipient.Suppression.MANUAL
+    return subscriber.recipient.is_blocked()
 
 
 class Block(SubscriberVerb):

@@ -101,7 +101,7 @@ def _resolve(sign_up: SignUp) -> None:
     Subscriber.objects.hold([sign_up.address])
     recipient = recipient_for(sign_up.address)
     subscriber, _ = Subscriber.objects.get_or_create(recipient=recipient)
-    blocked = recipient.suppression == Recipient.Suppression.MANUAL
+    blocked = recipient.is_blocked()
     on_the_list = subscriber.status == Status.CONFIRMED and not recipient.suppression
     if blocked or on_the_list or was_asked_lately(recipient, now):
         return
@@ -161,7 +161,7 @@ def confirm(text: str, *, page: str = "", network: str = "") -> Subscriber | Non
     ):
         return subscriber
     recipient = subscriber.recipient
-    if recipient.suppression == Recipient.Suppression.MANUAL:
+    if recipient.is_blocked():
         return None
     now = timezone.now()
     if came_in_a_file(subscriber):

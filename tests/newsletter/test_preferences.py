@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from ledger.sealing import seal
@@ -16,6 +17,7 @@ from newsletter.models import (
     HealthTip,
     LinkRequest,
     Subscriber,
+    SubscriberAccess,
 )
 from newsletter.moving import SameAddress, ask_to_move, move
 from newsletter.personal_data import download, erase, forget
@@ -280,6 +282,53 @@ def test_p1_the_download_names_all_that_is_known(rosa: Subscriber) -> None:
     assert [one["kind"] for one in known["mails"]] == [
         *("confirmation", "preference link")
     ]
+
+
+# Where each column of the person's own row stands in the download.
+TOLD = {
+    **{one: one for one in ("status", "confirmed_at", "unsubscribed_at", "topics")},
+    **{one: one for one in ("frequency", "paused_until", "time_zone")},
+    **{one: one for one in ("moving_to", "moved_from")},
+    "recipient": "address",
+    "created_at": "signed_up_at",
+    "told_why": "said_why_they_left",
+}
+# The random key says nothing; the others are when a mail left or what its link is
+# bound to, and those mails are listed.
+NOT_TOLD = {"id", "key", "asked_at", "link_sent_at", "permission_asked_at"}
+NOT_TOLD |= {"moving_asked_at", "moved_at"}
+# The list that somebody came with is a part of its own.
+NOT_TOLD |= {"brought_by"}
+
+
+def test_p1_the_download_leaves_no_column_out(rosa: Subscriber) -> None:
+    columns = {one.name for one in Subscriber._meta.concrete_fields}
+
+    profile = download(rosa)["profile"]
+
+    assert columns - NOT_TOLD == set(TOLD)
+    also = {"not_mailed_because", "not_mailed_since"}
+    assert set(profile) == {*TOLD.values()} | also
+
+
+def test_p1_the_download_tells_of_the_old_address_and_who_looked(
+    rosa: Subscriber, admin_user: User
+) -> None:
+    move(moving_link(mailed_link()))
+    SubscriberAccess.objects.create(
+        by=admin_user,
+        act=SubscriberAccess.Act.LOOKED,
+        subscriber_key=rosa.key,
+        purpose=SubscriberAccess.Purpose.ASKED,
+    )
+
+    known = download(Subscriber.objects.get())
+
+    assert known["profile"]["address"] == NEW
+    assert known["profile"]["moved_from"] == ROSA
+    assert "confirmation" in [one["kind"] for one in known["mails"]]
+    (look,) = known["looked_at_by_staff"]
+    assert (look["act"], look["purpose"]) == ("looked", "the person asked")
 
 
 def test_p1_erasing_leaves_the_address_nowhere_and_the_evidence_whole(
