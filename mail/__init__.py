@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mail.limits import TooMany as TooMany
     from mail.limits import TooManyFromNetwork as TooManyFromNetwork
     from mail.limits import admit as admit
+    from mail.links import address_macs as address_macs
     from mail.links import is_signed as is_signed
     from mail.links import read_token as read_token
     from mail.links import token as token
@@ -73,6 +74,7 @@ _DOOR = {
     "TooMany": "limits",
     "TooManyFromNetwork": "limits",
     "admit": "limits",
+    "address_macs": "links",
     "is_signed": "links",
     "read_token": "links",
     "token": "links",

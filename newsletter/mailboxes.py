@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from mail import Delivery, KeptSuppression, Recipient, erase
 from newsletter.models import Subscriber
+from newsletter.subscribing import remember_asking
 
 # Somebody is just making a person of it, or a mail to staff.
 YOUNG_FOR = timedelta(days=1)
@@ -24,6 +25,7 @@ def let_go_of(
     held = Recipient.objects.select_for_update().get(pk=mailbox.pk)
     if held.erased_at or is_somebody(held):
         return False
+    remember_asking(held)
     erase(held, kept=kept)
     return True
 

@@ -12,6 +12,7 @@ from newsletter.agreements import brought_with, facts_of
 from newsletter.models import LinkRequest, SignUp, Subscriber, SubscriberAccess
 from newsletter.moving import forget_former, forget_move
 from newsletter.preferences import holder
+from newsletter.subscribing import remember_asking
 
 
 def download(subscriber: Subscriber) -> dict[str, Any]:
@@ -121,6 +122,7 @@ def forget(subscriber: Subscriber) -> None:
     forget_former(subscriber)
     recipient, kept = subscriber.recipient, _kept(subscriber)
     subscriber.delete()
+    remember_asking(recipient)
     erase_recipient(recipient, kept=kept)
 
 

@@ -17,7 +17,13 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from newsletter.mailboxes import let_go_of, without_subscriber
-from newsletter.models import LinkRequest, SignUp, Subscriber, SubscriberQuerySet
+from newsletter.models import (
+    KeptAsking,
+    LinkRequest,
+    SignUp,
+    Subscriber,
+    SubscriberQuerySet,
+)
 from newsletter.moving import MOVE_WITHIN, forget_former, forget_move
 from newsletter.personal_data import forget
 from newsletter.subscribing import PERMIT_WITHIN
@@ -132,4 +138,5 @@ def _drop_unresolved(at: datetime) -> int:
     dropped = 0
     for model in (SignUp, LinkRequest):
         dropped += model.objects.filter(created_at__lte=before).delete()[0]
+    KeptAsking.objects.filter(until__lte=at).delete()
     return dropped

@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from articles import catalogue
 from mail import (
     Delivery,
     Recipient,
+    address_macs,
     canonical_address,
     drop_waiting,
     is_signed,
@@ -26,7 +28,7 @@ from mail import (
 )
 from newsletter import consent, emails, limits, wording
 from newsletter.intake import resolve_each
-from newsletter.models import SignUp, Subscriber
+from newsletter.models import KeptAsking, SignUp, Subscriber
 
 RESOLVE = "newsletter.resolve_sign_ups"
 CONFIRM_WITHIN = timedelta(days=emails.CONFIRMATION_HOLDS_DAYS)
@@ -114,15 +116,39 @@ def _resolve(sign_up: SignUp) -> None:
 
 
 def was_asked_lately(recipient: Recipient, now: datetime) -> bool:
-    """Whether the one confirmation that this mailbox may get has been sent."""
-    gap = (
+    """Whether the one confirmation that this mailbox may get has been sent.
+
+    To whomever: it may have been somebody's who was erased since.
+    """
+    lately = _confirmations(recipient).filter(dated_at__gt=now - _gap(recipient))
+    kept = KeptAsking.objects.filter(
+        address_mac__in=address_macs(recipient.address), until__gt=now
+    )
+    return lately.exists() or kept.exists()
+
+
+def remember_asking(recipient: Recipient) -> None:
+    """Before a mailbox is erased, keep how long `was_asked_lately` holds for it."""
+    newest = _confirmations(recipient).order_by("-dated_at").first()
+    if newest is None:
+        return
+    until = newest.dated_at + _gap(recipient)
+    if until > timezone.now():
+        KeptAsking.objects.update_or_create(
+            address_mac=address_macs(recipient.address)[0], defaults={"until": until}
+        )
+
+
+def _confirmations(recipient: Recipient) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(recipient=recipient, kind=Delivery.Kind.CONFIRMATION)
+
+
+def _gap(recipient: Recipient) -> timedelta:
+    return (
         ONE_CONFIRMATION_PER_WHEN_SUPPRESSED
         if recipient.suppression
         else ONE_CONFIRMATION_PER
     )
-    return Delivery.objects.filter(
-        recipient=recipient, kind=Delivery.Kind.CONFIRMATION, dated_at__gt=now - gap
-    ).exists()
 
 
 def to_confirm(text: str, *, lock: bool = False) -> Subscriber | None:

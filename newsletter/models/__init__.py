@@ -7,6 +7,7 @@ from newsletter.models.consent import (
     Wording,
 )
 from newsletter.models.people import (
+    KeptAsking,
     LeavingReason,
     LinkRequest,
     SignUp,
@@ -37,6 +38,7 @@ __all__ = [
     "ImportedEvidence",
     "Issue",
     "IssueQuerySet",
+    "KeptAsking",
     "LeavingReason",
     "LinkRequest",
     "ListImport",

@@ -272,6 +272,21 @@ class SubscriberAccess(models.Model):
         return f"{self.by} {self.act}"
 
 
+class KeptAsking(models.Model):
+    """An erased mailbox that may not be asked anew yet, as a keyed hash.
+
+    Else whoever is erased and signs up again could have a mailbox asked every minute.
+    """
+
+    address_mac = models.CharField(
+        max_length=64, unique=True, help_text="HMAC-SHA-256 under CONSENT_KEY."
+    )
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"kept asking {self.pk}"
+
+
 class LinkRequest(models.Model):
     """Somebody who wants a preferences link; gone once a worker has resolved it."""
 

@@ -358,7 +358,9 @@ def test_who_was_blocked_stays_so_when_erased(rosa: Subscriber) -> None:
     Recipient.objects.update(
         suppressed_at=timezone.now(), suppression=Recipient.Suppression.COMPLAINT
     )
-    erase(mailed_link())
+    text = mailed_link()
+    Delivery.objects.update(dated_at=timezone.now() - timedelta(days=31))
+    erase(text)
 
     subscribe()
 
