@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from mail.rendering import render as render
     from mail.retention import count_up_old as count_up_old
     from mail.tallying import Limit as Limit
+    from mail.tallying import count as count
 
 _DOOR = {
     "NotAnAddress": "addresses",
@@ -103,6 +104,7 @@ _DOOR = {
     "render": "rendering",
     "count_up_old": "retention",
     "Limit": "tallying",
+    "count": "tallying",
 }
 __all__ = sorted(_DOOR)
 

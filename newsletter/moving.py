@@ -14,7 +14,7 @@ from mail import (
     recipient_for,
     token_key,
 )
-from newsletter import consent, emails
+from newsletter import consent, emails, limits
 from newsletter.mailboxes import let_go_of
 from newsletter.models import Subscriber
 from newsletter.preferences import LinkInvalid, holder
@@ -29,18 +29,24 @@ class SameAddress(Exception):
     """The new address is the old one."""
 
 
-@transaction.atomic
-def ask_to_move(text: str, typed: str) -> None:
+def ask_to_move(text: str, typed: str, *, network: str = "") -> None:
     """Mail a link to the new address; nothing changes before it is pressed there.
 
-    Raises LinkInvalid, NotAnAddress, SameAddress. A mailbox that may get no link now
-    (`was_asked_lately`, or blocked by hand) gets none, and the answer is the same.
+    Raises LinkInvalid, NotAnAddress, SameAddress, and what `limits.admit_move` raises.
+    A mailbox that may get no link now (named too often, `was_asked_lately`, or blocked
+    by hand) gets none, and the answer is the same.
     """
-    address, mine = canonical_address(typed), holder(text).recipient.address
-    if address == mine:
+    subscriber, address = holder(text), canonical_address(typed)
+    if address == subscriber.recipient.address:
         raise SameAddress
+    if limits.admit_move(subscriber.key, address=address, network=network):
+        _ask_at(address, text, of=subscriber)
+
+
+@transaction.atomic
+def _ask_at(address: str, text: str, *, of: Subscriber) -> None:
     # Both at once: somebody there may be moving here.
-    Subscriber.objects.hold([mine, address])
+    Subscriber.objects.hold([of.recipient.address, address])
     subscriber = holder(text, lock=True)
     target, now = recipient_for(address), timezone.now()
     blocked = target.is_blocked()

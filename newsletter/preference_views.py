@@ -11,6 +11,7 @@ from mail import TooMany, network_of
 from mail import token as token_for
 from newsletter import (
     agreements,
+    limits,
     moving,
     personal_data,
     preferences,
@@ -23,6 +24,10 @@ from newsletter.subscribing import UNSUBSCRIBE
 from newsletter.views import not_now
 
 Page = dict[str, object]
+ENOUGH_FOR_TODAY = (
+    f"You have entered {limits.NEW_ADDRESSES_A_DAY} new addresses today. "
+    "Look in their inboxes, or try again tomorrow."
+)
 
 
 @csrf_exempt
@@ -129,10 +134,17 @@ def change_address(request: HttpRequest, token: str) -> HttpResponse:
     if not form.is_bound or not form.is_valid():
         return _render(request, "address", token, {"form": form}, form=form)
     try:
-        moving.ask_to_move(token, form.cleaned_data["email"])
+        moving.ask_to_move(
+            token, form.cleaned_data["email"], network=network_of(request)
+        )
     except moving.SameAddress:
         form.add_error("email", "Your tips go to this address already.")
         return _render(request, "address", token, {"form": form}, form=form)
+    except limits.EnoughForToday:
+        form.add_error("email", ENOUGH_FOR_TODAY)
+        return _render(request, "address", token, {"form": form}, form=form)
+    except TooMany as error:
+        return not_now(request, error)
     return _render(request, "address_asked", token)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from articles.editing import revise
 from articles.models import Article
@@ -553,3 +554,65 @@ def test_the_mailed_link_opens_the_page(
     (found,) = {one for one in links(newest_mail(mailbox)) if "/preferences/" in one}
 
     assert "Your preferences" in words(web.get(found))
+
+
+# --- How often a new address may be named ---------------------------------------------
+
+
+def other(number: int) -> str:
+    return f"other{number}@example.com"
+
+
+def test_new_addresses_are_named_a_few_times_a_day(
+    web: httpx.Client, rosa: Subscriber
+) -> None:
+    path = own(mailed_link(), "address/")
+    taken = [web.post(path, data={"email": other(number)}) for number in range(5)]
+
+    refused = web.post(path, data={"email": NEW})
+
+    assert {one.status_code for one in taken} == {200}
+    assert refused.status_code == 422
+    assert "You have entered 5 new addresses today." in words(refused)
+    assert Delivery.objects.filter(idempotency_key__startswith="move-").count() == 5
+
+
+def test_what_names_nobody_new_does_not_count(
+    web: httpx.Client, rosa: Subscriber
+) -> None:
+    path = own(mailed_link(), "address/")
+    for typed in [ROSA, "rosa@"] * 4:
+        assert web.post(path, data={"email": typed}).status_code == 422
+        web.post(own("x" * 44, "address/"), data={"email": NEW})
+
+    assert web.post(path, data={"email": NEW}).status_code == 200
+    assert Subscriber.objects.get().moving_to is not None
+
+
+def test_a_mailbox_that_is_named_too_often_is_dropped_without_a_word(
+    web: httpx.Client, rosa: Subscriber, settings: Settings
+) -> None:
+    settings.ASKED_PER_ADDRESS = 1
+    path = own(mailed_link(), "address/")
+    first = web.post(path, data={"email": NEW})
+    yesterday = timezone.now() - timedelta(hours=25)
+    Delivery.objects.update(dated_at=yesterday)
+
+    dropped = web.post(path, data={"email": NEW})
+
+    assert (dropped.status_code, dropped.content) == (200, first.content)
+    assert Delivery.objects.filter(recipient__address=NEW).count() == 1
+
+
+def test_new_addresses_count_for_the_network_and_in_all(
+    web: httpx.Client, rosa: Subscriber, settings: Settings
+) -> None:
+    settings.ASKED_PER_NETWORK = 1
+    path = own(mailed_link(), "address/")
+    web.post(path, data={"email": NEW})
+
+    assert web.post(path, data={"email": other(1)}).status_code == 429
+    settings.ASKED_PER_NETWORK, settings.ASKED_IN_ALL = 9, 1
+    assert web.post(path, data={"email": other(2)}).status_code == 503
+
+    assert not Recipient.objects.filter(address__startswith="other").exists()
