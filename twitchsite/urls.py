@@ -8,3 +8,5 @@ urlpatterns = [
     path("newsletter/", include("newsletter.urls")),
     path("admin/", admin.site.urls),
 ]
+
+handler500 = "pages.errors.server_error"
