@@ -43,12 +43,13 @@ def sitemap(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "pages/sitemap.xml",
-        {"places": _places()},
+        {"places": places()},
         content_type="application/xml; charset=utf-8",
     )
 
 
-def _places() -> list[Place]:
+def places() -> list[Place]:
+    """Every public page."""
     cards = [*catalogue.published_cards(), *catalogue.policy_cards()]
     fixed = ("/", "/about/", "/newsletter/", "/trust/")
     return [

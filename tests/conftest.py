@@ -35,7 +35,10 @@ from twitchsite.env import broker, database
 SERVERS = "TWITCHSITE_TEST_SERVERS"
 TEMPLATE = "twitchsite"
 MIGRATING = 7_305_999
-WHOLE_SITES = ("tests/browser/", "tests/chaos/test_chaos", "tests/journey/")
+WHOLE_SITES = (
+    *("tests/browser/", "tests/chaos/test_chaos", "tests/journey/"),
+    "tests/pages/test_web_processes",
+)
 _numbers = count(1)
 _started = ExitStack()
 

@@ -129,6 +129,9 @@ CACHES = {
     }
 }
 
+# Of ready pages, in each web process.
+PAGE_STORE_MEGABYTES = env.number("PAGE_STORE_MEGABYTES", 64, at_least=1)
+
 # --- Celery: hints, never truth --------
 
 CELERY_BROKER_URL = env.parsed("REDIS_URL", broker, remedy=_REDIS_REMEDY)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from servestatic import ServeStatic
 
+from pages.pagestore import PageStore
 from twitchsite.middleware import HEADERS
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "twitchsite.settings")
@@ -28,10 +29,21 @@ def _protect(headers: Headers, path: str, url: str) -> None:
         headers[name] = value
 
 
+def _readable() -> list[str]:
+    # It has models, which wait for Django.
+    from pages import machines
+
+    return [one.path for one in machines.places()]
+
+
 # In front of Django rather than its middleware, which would take every request through
 # an event loop and threads.
 application = ServeStatic(
-    get_wsgi_application(),
+    PageStore(
+        get_wsgi_application(),
+        most_bytes=settings.PAGE_STORE_MEGABYTES * 1024 * 1024,
+        addresses=_readable,
+    ),
     root=settings.STATIC_ROOT,
     prefix=settings.STATIC_URL,
     allow_all_origins=False,
