@@ -49,6 +49,10 @@ HALF_A_PAGE = (
     "This page arrived without some of its parts, so it was not kept. Copy what you "
     "typed, open the draft again and put it in."
 )
+GONE = (
+    "This draft was saved or discarded in another window, so what you typed since is "
+    "not kept."
+)
 KIND_IS_FIXED = "An article keeps the kind it was made with. Make another article."
 
 
@@ -360,10 +364,10 @@ class DraftAdmin(DeskAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        draft = get_object_or_404(
-            Draft.objects.select_related("article", "editor", "based_on"),
-            pk=read_pk(object_id),
-        )
+        known = Draft.objects.select_related("article", "editor", "based_on")
+        draft = known.filter(pk=read_pk(object_id) or 0).first()
+        if draft is None:
+            return self._gone(request)
         if not self.has_change_permission(request, draft):
             raise PermissionDenied
         writing = Writing(draft, posted(request))
@@ -389,6 +393,44 @@ class DraftAdmin(DeskAdmin):
                 said = problems or writing_complaints(writing)
                 return JsonResponse({"problems": said}, status=409)
             problems = problems or missing_parts(writing)
+        return self._page(request, draft, writing, problems, extra)
+
+    def _gone(self, request: HttpRequest) -> HttpResponse:
+        """What arrives for a draft that is gone is shown in the person's own draft.
+
+        Raises Http404 where nothing arrives, and PermissionDenied.
+        """
+        asked = read_pk(request.POST.get("article", ""))
+        article = get_object_or_404(Article, pk=asked)
+        by = desk.person(request)
+        if not permissions.may_write(by, article):
+            raise PermissionDenied
+        if "_discard" in request.POST:
+            messages.success(request, "The draft is gone already.")
+            return HttpResponseRedirect(admin_url(article))
+        if "_autosave" in request.POST:
+            return JsonResponse({"problems": [GONE]}, status=409)
+        draft = editing.start_draft(article, by=by)
+        writing = Writing(draft, request.POST)
+        if not writing.is_valid():
+            problems = [GONE, *missing_parts(writing)]
+            return self._page(request, draft, writing, problems, {})
+        problems = [
+            f"{GONE} It stands below, in your draft of now, and differs from that as "
+            "shown. Take over what you want, then keep or save it."
+        ]
+        extra = self._changed(writing, draft)
+        writing.stamp(seen=draft.based_on_id or "")
+        return self._page(request, draft, writing, problems, extra)
+
+    def _page(
+        self,
+        request: HttpRequest,
+        draft: Draft,
+        writing: Writing,
+        problems: list[str],
+        extra: dict[str, Any],
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": f"Writing: {draft.article}",
@@ -398,6 +440,7 @@ class DraftAdmin(DeskAdmin):
             "reading": reading(draft.content),
             "problems": problems,
             "article_url": admin_url(draft.article),
+            "draft_url": admin_url(draft),
             "preview_url": reverse("admin:articles_draft_preview", args=[draft.pk]),
             **extra,
         }

@@ -69,6 +69,8 @@ class WritingForm(forms.Form):
         widget=forms.TextInput({"class": "vTextField"}),
         help_text="For colleagues: what you changed, and why.",
     )
+    # Where the text belongs, should its draft be gone when it arrives.
+    article = forms.IntegerField(required=False, widget=forms.HiddenInput)
     # What the person looked at when they typed: the newest revision, the kept draft.
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
     version = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -155,6 +157,7 @@ class Writing:
                 "byline": draft.byline,
                 "machine_assisted": draft.machine_assisted,
                 "note": draft.note,
+                "article": draft.article_id,
                 "seen": draft.based_on_id,
                 "version": draft.version,
             },

@@ -7,6 +7,10 @@ const PAUSE_MS = 3000;
 const SIGNED_OUT =
   "You are signed out, so this is not kept. Copy your text, or sign in in another window and press “Keep the draft”. Your text is still here.";
 const AWAY = "Not kept: the site can’t be reached. Your text is still here.";
+const GONE =
+  "Not kept: this draft was saved or discarded in another window. Your text is still here; copy it before you leave.";
+const FAILED =
+  "Not kept: the site couldn’t take it just now. Your text is still here; press “Keep the draft” in a minute.";
 let timer;
 let changed = false;
 // One request at a time: each tells the version that the next one builds on.
@@ -19,6 +23,10 @@ function filled() {
   return data;
 }
 
+function unkept(answer) {
+  return [404, 410].includes(answer.status) ? GONE : FAILED;
+}
+
 async function send() {
   changed = false;
   try {
@@ -27,6 +35,11 @@ async function send() {
       changed = true;
       signedOut = true;
       state.textContent = SIGNED_OUT;
+      return;
+    }
+    if (!answer.headers.get("Content-Type")?.startsWith("application/json")) {
+      changed = true;
+      state.textContent = unkept(answer);
       return;
     }
     const told = await answer.json();
@@ -67,7 +80,8 @@ async function signInAgain() {
   try {
     const answer = await fetch(form.action);
     if (!answer.ok || answer.redirected) {
-      state.textContent = SIGNED_OUT;
+      const isSignedOut = answer.redirected || answer.status === 403;
+      state.textContent = isSignedOut ? SIGNED_OUT : unkept(answer);
       return false;
     }
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -181,6 +181,91 @@ def test_a_second_window_on_the_same_draft_shows_what_the_first_kept(
     assert Draft.objects.get().content["summary"] == "Second."
 
 
+def saved_elsewhere(desk: Client) -> tuple[str, dict[str, Any]]:
+    """A page whose draft another window saved: its address, what it sends along."""
+    article = make_article()
+    url = writing(article, edith())
+    page = desk.get(url).content.decode()
+    names = ("article", "version")
+    desk.post(url, filled("_save"))
+    return url, {name: shown(page, name) for name in names}
+
+
+def test_what_is_typed_in_a_draft_that_is_gone_stands_in_a_new_one(
+    desk: Client,
+) -> None:
+    url, hidden = saved_elsewhere(desk)
+
+    page = desk.post(url, filled("_save", summary="Typed since.", **hidden))
+    said = page.content.decode()
+
+    assert page.status_code == 200
+    assert "saved or discarded in another window" in said
+    assert "Typed since.</textarea>" in said
+    assert "<ins" in said
+    assert Revision.objects.count() == 1
+    action = re.search(r'<form method="post" action="([^"]+)"', said)
+    assert action is not None
+    sent = {name: shown(said, name) for name in ("article", "version", "seen")}
+    desk.post(action[1], filled("_save", summary="Typed since.", **sent))
+    assert Revision.objects.get(number=2).content["summary"] == "Typed since."
+
+
+def test_a_gone_draft_takes_no_other_drafts_place_unseen(desk: Client) -> None:
+    url, hidden = saved_elsewhere(desk)
+    other = writing(Article.objects.get(), edith())
+    desk.post(other, filled("_keep", summary="In the other window."))
+
+    page = desk.post(url, filled("_save", summary="Here.", **hidden)).content.decode()
+
+    assert "Here.</textarea>" in page
+    assert f'action="{other}"' in page
+    assert Draft.objects.get().content["summary"] == "In the other window."
+
+
+def test_a_field_without_sense_in_a_gone_draft_keeps_the_whole_page(
+    desk: Client,
+) -> None:
+    url, hidden = saved_elsewhere(desk)
+    sent = filled("_save", **{"care-0-cites": "one and three"}, **hidden)
+
+    page = desk.post(url, sent).content.decode()
+
+    assert "one and three" in page
+    assert "Write numbers with commas" in page
+    assert "saved or discarded in another window" in page
+
+
+def test_a_gone_draft_is_said_while_typing_too(desk: Client) -> None:
+    url, hidden = saved_elsewhere(desk)
+
+    answer = desk.post(url, filled("_autosave", summary="Typed since.", **hidden))
+
+    assert answer.status_code == 409
+    (problem,) = json.loads(answer.content)["problems"]
+    assert "in another window" in problem
+    assert not Draft.objects.exists()
+
+
+def test_a_gone_draft_is_discarded_without_a_word_of_trouble(desk: Client) -> None:
+    url, hidden = saved_elsewhere(desk)
+
+    answer = desk.post(url, {"_discard": "1", "sure": "1", **hidden}, follow=True)
+
+    assert "The draft is gone already." in answer.content.decode()
+
+
+def test_nobody_else_gets_a_draft_by_sending_to_a_gone_one(desk: Client) -> None:
+    url, hidden = saved_elsewhere(desk)
+    doctor = browser(carla().user)
+
+    refused = doctor.post(url, filled("_save", **hidden))
+    nowhere = desk.post(url, filled("_save", article="9" * 30))
+
+    assert (refused.status_code, nowhere.status_code) == (403, 404)
+    assert not Draft.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

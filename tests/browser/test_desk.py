@@ -13,6 +13,8 @@ __all__ = ["browser", "pytestmark", "site"]
 
 ARTICLE = "/admin/articles/article/1/"
 OTHER_ARTICLE = "/admin/articles/article/7/"
+THIRD_ARTICLE = "/admin/articles/article/6/"
+FOURTH_ARTICLE = "/admin/articles/article/9/"
 EDITORS = [
     "/admin/",
     "/admin/articles/article/",
@@ -151,4 +153,45 @@ def test_what_is_typed_before_the_script_has_come_is_kept_too(
     held[0].continue_()
 
     edith.get_by_text("Kept at").wait_for()
+    edith.close()
+
+
+def test_a_draft_that_another_window_saved_loses_nothing_here(
+    site: Site, contexts: dict[str, BrowserContext]
+) -> None:
+    edith, second = page_of(contexts, "editor"), page_of(contexts, "editor")
+    edith.goto(f"{site.url}{THIRD_ARTICLE}do/write/")
+    edith.click("input[value='Start writing']")
+    second.goto(edith.url)
+    edith.fill("#id_summary", "From the first window.")
+    edith.click("input[value='Save as a revision']")
+    edith.get_by_text("is made").wait_for()
+
+    second.fill("#id_summary", "Typed in the second window.")
+    second.get_by_text("saved or discarded in another window").wait_for()
+    second.click("input[value='Save as a revision']")
+    second.locator(".errornote").wait_for()
+    assert second.input_value("#id_summary") == "Typed in the second window."
+    second.click("input[value='Save as a revision']")
+    second.get_by_text("is made").wait_for()
+    edith.close()
+    second.close()
+
+
+def test_an_answer_that_is_no_answer_is_told_from_a_missing_site(
+    site: Site, contexts: dict[str, BrowserContext]
+) -> None:
+    edith = page_of(contexts, "editor")
+    edith.goto(f"{site.url}{FOURTH_ARTICLE}do/write/")
+    edith.click("input[value='Start writing']")
+    edith.get_by_label("Summary").wait_for()
+    edith.route(
+        edith.url, lambda route: route.fulfill(status=500, content_type="text/html")
+    )
+    edith.fill("#id_summary", "Typed while it fails.")
+    edith.get_by_text("couldn’t take it just now").wait_for()
+    edith.unroute(edith.url)
+    edith.route(edith.url, lambda route: route.abort())
+    edith.fill("#id_summary", "Typed while it is away.")
+    edith.get_by_text("can’t be reached").wait_for()
     edith.close()
