@@ -136,22 +136,26 @@ class ReviewRequestAdmin(ReadOnlyDesk):
         waiting = ReviewRequest.objects.for_clinician(clinician).filter(
             pk__in=ids[:MOST_TOGETHER]
         )
-        texts = [_text_to_sign(one) for one in waiting]
         form = VerdictForm(posted(request))
+        ticked = request.POST.getlist("sign")[:MOST_TOGETHER]
+        signed = 0
         if request.method == "POST" and form.is_valid():
-            ticked = request.POST.getlist("sign")[:MOST_TOGETHER]
             said = verdict_given(form.cleaned_data)
-            if self._sign_each(request, clinician, said, ticked):
+            signed = self._sign_each(request, clinician, said, ticked)
+            if ticked and signed == len(ticked):
                 url = reverse("admin:review_reviewrequest_changelist")
                 return HttpResponseRedirect(url)
-            form.add_error(None, "Tick the texts that you have read.")
+            if not ticked:
+                form.add_error(None, "Tick the texts that you have read.")
+        texts = [_text_to_sign(one) for one in waiting]
         context = {
             **self.admin_site.each_context(request),
             "title": "Read and sign together",
             "opts": self.opts,
             "texts": texts,
+            "ticked": ticked,
             "form": form,
-            "left_out": len(ids) - len(texts),
+            "left_out": len(ids) - signed - len(texts),
         }
         template = "admin/review/reviewrequest/together.html"
         return TemplateResponse(request, template, context)
@@ -163,10 +167,11 @@ class ReviewRequestAdmin(ReadOnlyDesk):
         said: dict[str, Any],
         ticked: list[str],
     ) -> int:
-        """Sign what was ticked, as it was shown; how many were ticked.
+        """Sign what was ticked, as it was shown; how many were signed.
 
         A tick is "request id-digest of the text on the screen".
         """
+        signed = 0
         for tick in ticked:
             pk, _, shown = tick.partition("-")
             waiting = ReviewRequest.objects.for_clinician(clinician)
@@ -179,14 +184,16 @@ class ReviewRequestAdmin(ReadOnlyDesk):
             except Refused as refusal:
                 messages.error(request, f"{one.title}: {refusal}")
             else:
+                signed += 1
                 messages.success(request, f"{one.title}: {given.verdict}.")
-        return len(ticked)
+        return signed
 
 
 def _text_to_sign(request: ReviewRequest) -> dict[str, Any]:
     before, diff = desk.difference(request)
     whole = compare(None, request.content) if before else None
-    return {"request": request, "diff": diff, "whole": whole}
+    tick = f"{request.pk}-{request.digest}"
+    return {"request": request, "tick": tick, "diff": diff, "whole": whole}
 
 
 @admin.register(SignOff)

@@ -42,6 +42,13 @@ class VerdictForm(forms.Form):
         initial="12",
     )
 
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        asks = data.get("verdict") == SignOff.Verdict.CHANGES_REQUESTED
+        if asks and not data.get("comment"):
+            self.add_error("comment", "Say what should change, so that it can be.")
+        return data
+
 
 class ShownVerdictForm(VerdictForm):
     """For one text: the digest of what was shown comes back with the verdict."""

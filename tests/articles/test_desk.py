@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
@@ -16,6 +17,9 @@ from pytest_django import Settings
 from articles.editing import revise, start_draft
 from articles.models import Article, Draft, Picture, Revision
 from articles.publishing import publish
+from articles.submitting import submit
+from review import Clinician, ReviewRequest
+from review.requesting import call_back
 from tests.articles.test_publishing import TEXT, approve, make_article
 from tests.people import carla, edith, person
 
@@ -470,6 +474,72 @@ def test_many_small_changes_are_signed_on_one_screen(desk: Client) -> None:
     states = doctor.requests.order_by("pk").values_list("state", flat=True)
     assert list(states) == ["answered", "open", "answered"]
     assert doctor.sign_offs.count() == 2
+
+
+def waiting_for(doctor: Clinician, *slugs: str) -> list[ReviewRequest]:
+    """A text of each slug waits for the doctor's verdict."""
+    for slug in slugs:
+        revision, _ = revise(make_article(slug), {**TEXT, "title": slug}, by=None)
+        submit(revision, by=edith(), assignee=doctor)
+    return list(doctor.requests.order_by("pk"))
+
+
+def sign_together(
+    doctor: Clinician, waiting: list[ReviewRequest], **said: Any
+) -> HttpResponse:
+    """Tick all of them and press."""
+    ids = "&".join(f"id={one.pk}" for one in waiting)
+    return browser(doctor.user).post(
+        f"{reverse('admin:review_reviewrequest_together')}?{ids}",
+        {
+            "verdict": "approved",
+            "conflicts_of_interest": "none",
+            "months": "12",
+            "sign": [f"{one.pk}-{one.digest}" for one in waiting],
+            **said,
+        },
+    )
+
+
+def test_changes_asked_for_together_need_a_word_on_which(desk: Client) -> None:
+    doctor = carla()
+    waiting = waiting_for(doctor, "one", "two")
+    said = {"verdict": "changes requested", "conflicts_of_interest": "A share."}
+
+    page = sign_together(doctor, waiting, **said).content.decode()
+
+    assert "Say what should change" in page
+    assert "A share.</textarea>" in page
+    assert page.count(" checked> I have read") == 2
+    assert not doctor.sign_offs.exists()
+
+
+def test_what_is_refused_together_loses_nothing_that_was_typed(desk: Client) -> None:
+    doctor = carla()
+    first, second = waiting_for(doctor, "one", "two")
+    # The text on the screen is another one.
+    shown = [f"{first.pk}-{first.digest}", f"{second.pk}-{'0' * 64}"]
+
+    answer = sign_together(doctor, [first, second], comment="Looked.", sign=shown)
+
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "One: approved." in page
+    assert "not shown:" not in page
+    assert "Two: This is not the text that was shown to you." in page
+    assert "Looked.</textarea>" in page
+    assert doctor.sign_offs.get().subject == first.subject
+
+
+def test_what_colleagues_answered_meanwhile_leaves_the_comment(desk: Client) -> None:
+    doctor = carla()
+    waiting = waiting_for(doctor, "one")
+    call_back(waiting[0])
+
+    page = sign_together(doctor, waiting, comment="Looked.").content.decode()
+
+    assert "One text is answered, or a colleague has it." in page
+    assert "Looked.</textarea>" in page
 
 
 def test_a_clinician_who_signed_stays_on_record(desk: Client) -> None:
