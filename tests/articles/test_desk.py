@@ -3,12 +3,12 @@
 import io
 import json
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
@@ -16,6 +16,7 @@ from pytest_django import Settings
 
 from articles.editing import revise, start_draft
 from articles.models import Article, Draft, Picture, Revision
+from articles.pictures import keep_drawing
 from articles.publishing import publish
 from articles.submitting import submit
 from review import Clinician, ReviewRequest
@@ -400,6 +401,20 @@ def test_a_picture_is_taken_in_once_and_shown_in_every_size(desk: Client) -> Non
         assert (answer.status_code, answer["Content-Type"]) == (200, one.media_type)
 
 
+def test_w11_a_picture_runs_nothing(desk: Client) -> None:
+    """A drawing may style itself; neither it nor a photograph loads or runs more."""
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    named = sha256(drawing).hexdigest()
+    keep_drawing(named, drawing, 1, 1)
+
+    answer = desk.get(f"/pictures/{named}.svg")
+
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Content-Security-Policy"] == (
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    )
+
+
 def test_the_whole_way_from_draft_to_page(desk: Client) -> None:
     """Write, submit, sign, publish: each by its own person, each by its own page."""
     article = make_article()
@@ -454,6 +469,20 @@ def test_a_verdict_on_a_text_that_was_not_shown_is_refused(desk: Client) -> None
     assert not doctor.sign_offs.exists()
 
 
+def test_who_signs_hears_of_a_newer_draft(desk: Client) -> None:
+    doctor = carla()
+    (waiting,) = waiting_for(doctor, "one")
+    revise(Article.objects.get(), {**TEXT, "summary": "Newer."}, by=None)
+    url = reverse("admin:review_reviewrequest_verb", args=[waiting.pk, "answer"])
+    said = {"verdict": "approved", "conflicts_of_interest": "none", "months": "12"}
+
+    told = browser(doctor.user).post(
+        url, {**said, "digest": waiting.digest}, follow=True
+    )
+
+    assert "A newer draft exists; it is not covered." in told.content.decode()
+
+
 def test_many_small_changes_are_signed_on_one_screen(desk: Client) -> None:
     doctor = carla()
     for slug in ("one", "two", "three"):
@@ -486,7 +515,7 @@ def waiting_for(doctor: Clinician, *slugs: str) -> list[ReviewRequest]:
 
 def sign_together(
     doctor: Clinician, waiting: list[ReviewRequest], **said: Any
-) -> HttpResponse:
+) -> Any:
     """Tick all of them and press."""
     ids = "&".join(f"id={one.pk}" for one in waiting)
     return browser(doctor.user).post(

@@ -19,8 +19,10 @@ from articles.publishing import (
     NotSignedOff,
     UnfilledPlace,
     publish,
+    publish_unsigned,
     withdraw,
 )
+from articles.refusals import Refused
 from review import Clinician, SignOff, sign, standing
 
 TEXT: dict[str, Any] = {
@@ -105,6 +107,18 @@ def test_a_retracted_text_is_not_published(db: None) -> None:
 
     with pytest.raises(NotSignedOff, match="took the approval back"):
         publish(revision)
+
+
+def test_what_is_approved_is_not_published_as_unsigned(db: None) -> None:
+    """Readers would be told that nobody approved it."""
+    boss = User.objects.create(username="boss", is_superuser=True)
+    revision, _ = revise(make_article(), TEXT, by=None)
+    approve(revision)
+
+    with pytest.raises(Refused, match="publish it the ordinary way"):
+        publish_unsigned(revision, by=boss, reason="In a hurry.")
+
+    assert catalogue.published_cards() == []
 
 
 def test_a_withdrawn_article_says_why_and_can_come_back(db: None) -> None:

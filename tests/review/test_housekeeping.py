@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, get_commands
 from django.db import models
 from django.db.models import ProtectedError
 from django.test import Client
@@ -24,6 +26,7 @@ from ledger.verifying import verify
 from review import Clinician, ReviewRequest, SignOff, admin_url, standing
 from review.models import TextInUse
 from tests.articles.signed_page import TEXT, Site, clinician, open_site, public
+from twitchsite.celery import app
 
 
 @pytest.fixture
@@ -44,7 +47,27 @@ def evidence() -> dict[str, list[Any]]:
     }
 
 
+def own_commands() -> set[str]:
+    """The commands that this project brings along."""
+    own = {
+        one.name
+        for one in apps.get_app_configs()
+        if Path(one.path).parent == settings.BASE_DIR
+    }
+    return {name for name, room in get_commands().items() if room in own}
+
+
+# Commands that tidy nothing: they write texts or take them away, as they say.
+WRITING = {"demonstrate", "loadlibrary", "redact"}
+# These ask a person, a mailbox or a file first; what they write is mail's or consent's.
+ELSEWHERE = {
+    *("adoptdatabase", "batchreport", "pollbounces", "settleuncertain", "takebounce"),
+    *("askpermission", "exportsubscribers", "importsubscribers", "proveconsent"),
+    "sendtestmail",
+}
+TICKS = {str(row["task"]) for row in settings.CELERY_BEAT_SCHEDULE.values()}
 COMMANDS: dict[str, Callable[[], object]] = {
+    "retain": lambda: call_command("retain"),
     "clearsessions": lambda: call_command("clearsessions"),
     "remove_stale_contenttypes": lambda: call_command(
         "remove_stale_contenttypes", include_stale_apps=True, interactive=False
@@ -70,6 +93,22 @@ def test_no_housekeeping_moves_a_verdict(site: Site, command: str) -> None:
     assert public() == readers
     assert standing(site.article.subject, site.live.digest).sign_off == site.sign_off
     assert verify().is_whole
+
+
+def test_every_command_of_ours_is_tried_or_said_to_tidy_nothing() -> None:
+    assert own_commands() - set(COMMANDS) == WRITING | ELSEWHERE
+
+
+@pytest.mark.parametrize("tick", sorted(TICKS))
+def test_no_tick_of_the_clock_moves_a_verdict(site: Site, tick: str) -> None:
+    app.loader.import_default_modules()
+    before, readers = evidence(), public()
+
+    app.tasks[tick]()
+
+    assert evidence() == before
+    assert public() == readers
+    assert standing(site.article.subject, site.live.digest).sign_off == site.sign_off
 
 
 def test_users_who_left_take_no_verdict_with_them(site: Site) -> None:

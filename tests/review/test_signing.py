@@ -153,3 +153,25 @@ def test_demonstration_clinicians_count_in_the_demonstration_alone(
     assert standing("article:1", digest(TEXT)).state is State.CURRENT
     settings.DEMO = False
     assert standing("article:1", digest(TEXT)).state is State.UNSIGNED
+
+
+def test_m2_a_credential_that_ended_since_the_page_was_opened_signs_nothing(
+    db: None,
+) -> None:
+    doctor = carla()
+    Clinician.objects.update(credential_expires_at=timezone.now() - timedelta(hours=1))
+
+    with pytest.raises(NotAllowedToSign, match="lapsed"):
+        signed(doctor)
+
+
+def test_a_sign_off_names_the_clinician_as_they_are_called_now(db: None) -> None:
+    doctor = carla()
+    Clinician.objects.update(name="Carla Married", credentials="MB ChB, MRCP")
+
+    given = signed(doctor)
+
+    assert (given.signer_name, given.signer_credentials) == (
+        "Carla Married",
+        "MB ChB, MRCP",
+    )
