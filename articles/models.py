@@ -437,7 +437,7 @@ class Picture(Attested):
         WEBP = "image/webp"
         JPEG = "image/jpeg"
 
-    digest = models.CharField(max_length=64, unique=True)
+    digest = models.CharField(max_length=64)
     media_type = models.CharField(max_length=20, choices=Type)
     content = models.BinaryField()
     width = models.PositiveIntegerField()
@@ -455,7 +455,13 @@ class Picture(Attested):
             models.CheckConstraint(
                 condition=Q(digest__regex=HEXADECIMAL),
                 name="articles_picture_digest_is_hexadecimal",
-            )
+            ),
+            # The same bytes can be a picture by themselves and a size of others.
+            models.UniqueConstraint(
+                fields=["digest", "rendition_of"],
+                nulls_distinct=False,
+                name="articles_picture_once_in_each_place",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -18,19 +18,18 @@ def take_in(upload: bytes, *, by: User) -> Picture:
     Raises `encoding.BadPicture` with a sentence for the person who uploaded it.
     """
     first, *others = encoding.encode(upload)
-    known = Picture.objects.filter(digest=first.digest).first()
+    known = _by_itself(first.digest)
     if known:
         return known
     main = _keep(first, by=by, rendition_of=None)
     for rendition in others:
-        if not Picture.objects.filter(digest=rendition.digest).exists():
-            _keep(rendition, by=by, rendition_of=main)
+        _keep(rendition, by=by, rendition_of=main)
     return main
 
 
 def keep_drawing(digest: str, content: bytes, width: int, height: int) -> None:
     """One of the library's own SVG figures; safe to repeat."""
-    if not Picture.objects.filter(digest=digest).exists():
+    if _by_itself(digest) is None:
         attest(
             Picture(
                 digest=digest,
@@ -44,7 +43,7 @@ def keep_drawing(digest: str, content: bytes, width: int, height: int) -> None:
 
 def shown(digest: str) -> Sequence[Shown]:
     """The picture's renditions, the one to fall back on first; empty: unknown."""
-    main = Picture.objects.filter(digest=digest, rendition_of=None).first()
+    main = _by_itself(digest)
     if main is None:
         return []
     others = main.renditions.defer("content").order_by("media_type", "width")
@@ -58,6 +57,10 @@ def shown(digest: str) -> Sequence[Shown]:
         )
         for one in (main, *others)
     ]
+
+
+def _by_itself(digest: str) -> Picture | None:
+    return Picture.objects.filter(digest=digest, rendition_of=None).first()
 
 
 def _keep(

@@ -1,0 +1,38 @@
+"""A picture is taken in once, whoever sends it how often; what went stays away."""
+
+from functools import partial
+
+import pytest
+from django.test import Client
+
+from articles import encoding
+from articles.editing import revise
+from articles.models import Picture
+from articles.pictures import take_in
+from ledger import attest
+from tests.articles.test_desk import HTTPS, png
+from tests.articles.test_publishing import TEXT, make_article
+from tests.people import edith
+
+
+def test_what_is_a_size_of_another_picture_is_one_by_itself_too(db: None) -> None:
+    other = take_in(png(1200, 800), by=edith())
+    first, *_ = encoding.encode(png())
+    attest(
+        Picture(
+            digest=first.digest,
+            media_type=first.media_type,
+            content=first.content,
+            width=first.width,
+            height=first.height,
+            rendition_of=other,
+        )
+    )
+
+    taken = take_in(png(), by=edith())
+
+    assert taken.rendition_of is None
+    image = f'<figure><img src="{taken.get_absolute_url()}" alt="A wall"></figure>'
+    revise(make_article(), {**TEXT, "body": f"<p>x</p>{image}"}, by=None)
+    shown = Client(headers=HTTPS).get(taken.get_absolute_url())
+    assert shown.content == first.content
