@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from articles import encoding
 from articles.content import Shown
@@ -21,7 +21,12 @@ def take_in(upload: bytes, *, by: User) -> Picture:
     known = _by_itself(first.digest)
     if known:
         return known
-    main = _keep(first, by=by, rendition_of=None)
+    try:
+        with transaction.atomic():
+            main = _keep(first, by=by, rendition_of=None)
+    except IntegrityError:
+        # Somebody sent the same at the same moment, and was first.
+        return Picture.objects.get(digest=first.digest, rendition_of=None)
     for rendition in others:
         _keep(rendition, by=by, rendition_of=main)
     return main

@@ -13,6 +13,7 @@ from ledger import attest
 from tests.articles.test_desk import HTTPS, png
 from tests.articles.test_publishing import TEXT, make_article
 from tests.people import edith
+from tests.racing import TIMES, at_once
 
 
 def test_what_is_a_size_of_another_picture_is_one_by_itself_too(db: None) -> None:
@@ -36,3 +37,16 @@ def test_what_is_a_size_of_another_picture_is_one_by_itself_too(db: None) -> Non
     revise(make_article(), {**TEXT, "body": f"<p>x</p>{image}"}, by=None)
     shown = Client(headers=HTTPS).get(taken.get_absolute_url())
     assert shown.content == first.content
+
+
+def test_the_same_picture_sent_at_once_is_one(cloned_database: str) -> None:
+    sender = edith()
+    for number in range(TIMES):
+        upload = png(64 + number)
+
+        ends = at_once(*[partial(take_in, upload, by=sender)] * 3)
+
+        (made,) = set(ends)
+        assert isinstance(made, Picture)
+        assert made.renditions.count() == 2
+        assert Picture.objects.filter(rendition_of=None).count() == number + 1
