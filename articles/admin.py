@@ -591,7 +591,7 @@ class PictureAdmin(DeskAdmin):
             try:
                 upload = form.cleaned_data["picture"].read()
                 picture = pictures.take_in(upload, by=desk.person(request))
-            except BadPicture as refusal:
+            except (BadPicture, Refused) as refusal:
                 form.add_error("picture", str(refusal))
             else:
                 messages.success(

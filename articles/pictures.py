@@ -8,16 +8,22 @@ from django.db import IntegrityError, transaction
 from articles import encoding
 from articles.content import Shown
 from articles.models import Picture
-from ledger import attest
+from articles.refusals import Refused, kindly
+from ledger import Redaction, attest
 
 
+@kindly
 @transaction.atomic
 def take_in(upload: bytes, *, by: User) -> Picture:
     """The picture that `upload` shows, with its renditions; the same twice is one.
 
-    Raises `encoding.BadPicture` with a sentence for the person who uploaded it.
+    Raises `encoding.BadPicture` with a sentence for the person who uploaded it, and
+    Refused for one that was redacted.
     """
     first, *others = encoding.encode(upload)
+    digests = [file.digest for file in (first, *others)]
+    if Redaction.objects.filter(digest__in=digests).exists():
+        raise Refused("This picture was taken away for a lawful reason.")
     known = _by_itself(first.digest)
     if known:
         return known

@@ -513,9 +513,7 @@ def waiting_for(doctor: Clinician, *slugs: str) -> list[ReviewRequest]:
     return list(doctor.requests.order_by("pk"))
 
 
-def sign_together(
-    doctor: Clinician, waiting: list[ReviewRequest], **said: Any
-) -> Any:
+def sign_together(doctor: Clinician, waiting: list[ReviewRequest], **said: Any) -> Any:
     """Tick all of them and press."""
     ids = "&".join(f"id={one.pk}" for one in waiting)
     return browser(doctor.user).post(

@@ -1,16 +1,21 @@
 """A picture is taken in once, whoever sends it how often; what went stays away."""
 
+import io
 from functools import partial
+from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
 
 from articles import encoding
 from articles.editing import revise
 from articles.models import Picture
 from articles.pictures import take_in
 from ledger import attest
-from tests.articles.test_desk import HTTPS, png
+from ledger.redacting import redact
+from tests.articles.test_desk import HTTPS, browser, png
 from tests.articles.test_publishing import TEXT, make_article
 from tests.people import edith
 from tests.racing import TIMES, at_once
@@ -50,3 +55,25 @@ def test_the_same_picture_sent_at_once_is_one(cloned_database: str) -> None:
         assert isinstance(made, Picture)
         assert made.renditions.count() == 2
         assert Picture.objects.filter(rendition_of=None).count() == number + 1
+
+
+@pytest.fixture
+def desk(cloned_database: str, settings: Settings, tmp_path: Path) -> Client:
+    settings.STATIC_ROOT = tmp_path
+    return browser(edith())
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["the picture", "one of its sizes"])
+def test_a_picture_that_was_taken_away_does_not_come_back(
+    desk: Client, which: int
+) -> None:
+    take_in(png(), by=edith())
+    gone = encoding.encode(png())[which]
+    redact(gone.digest, reason="A court asked for it.", using="owner")
+    upload = io.BytesIO(png())
+    upload.name = "wall.png"
+
+    answer = desk.post(reverse("admin:articles_picture_add"), {"picture": upload})
+
+    page = answer.content.decode()
+    assert "This picture was taken away for a lawful reason." in page
