@@ -10,7 +10,13 @@ from ledger import TakenAway, refuse_taken_away
 from review import emails
 from review.content import Content, digest
 from review.models import Clinician, ReviewRequest, TextInUse
-from review.signing import AlreadyAnswered, NotAllowedToSign, Refused, hold
+from review.signing import (
+    AlreadyAnswered,
+    NotAllowedToSign,
+    Refused,
+    hold,
+    refuse_others,
+)
 
 
 @transaction.atomic
@@ -68,17 +74,18 @@ def request(
     return found
 
 
+@transaction.atomic
 def assign(waiting: ReviewRequest, to: Clinician) -> None:
     """Give the request to `to`, who gets a mail. Raises as `request`, and if closed."""
-    with transaction.atomic():
-        locked = _open(waiting)
-        _refuse_unfit(to, locked.author_ids)
-        _give_to(locked, to)
+    locked = _open(waiting)
+    _refuse_unfit(to, locked.author_ids)
+    _give_to(locked, to)
 
 
+@transaction.atomic
 def hand_on(waiting: ReviewRequest, *, by: Clinician, to: Clinician) -> None:
     """A clinician passes the request to a colleague. Raises as `assign`."""
-    _refuse_others(waiting, by)
+    refuse_others(_open(waiting), by)
     if to.pk == by.pk:
         raise NotAllowedToSign("This request is yours already: choose a colleague.")
     assign(waiting, to)
@@ -95,7 +102,7 @@ def decline(
     if not reason.strip():
         raise Refused("Say why, so that a better person can be found.")
     locked = _open(waiting)
-    _refuse_others(locked, by)
+    refuse_others(locked, by)
     now = at or timezone.now()
     line = f"{now:%-d %B %Y}, {by.name}: {reason.strip()}"
     locked.declined = f"{locked.declined}\n{line}".strip()
@@ -177,8 +184,3 @@ def _refuse_unfit(clinician: Clinician, authors: list[int]) -> None:
         raise NotAllowedToSign(f"{clinician.name} no longer works here.")
     if clinician.credential_expires_at <= timezone.now():
         raise NotAllowedToSign(f"{clinician.name}’s credential has lapsed.")
-
-
-def _refuse_others(waiting: ReviewRequest, by: Clinician) -> None:
-    if waiting.assignee_id not in (None, by.pk):
-        raise NotAllowedToSign("This request is assigned to a colleague.")

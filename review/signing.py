@@ -109,12 +109,14 @@ def answer(
 
     `shown` is the digest of the text that the person read: another one is not signed.
     A newer draft changes nothing about that: `request.newer_text_at` tells whether
-    there is one. Raises AlreadyAnswered, and what `sign` raises.
+    there is one. Raises AlreadyAnswered, NotAllowedToSign for what a colleague was
+    given meanwhile, and what `sign` raises.
     """
     # Always subject first, row second: two orders would wait for each other.
     hold(request.subject)
     waiting = ReviewRequest.objects.select_for_update().get(pk=request.pk)
     _refuse_closed(waiting)
+    refuse_others(waiting, by)
     if is_redacted(waiting):
         raise NotAllowedToSign("This text was taken away for a lawful reason.")
     text = digest(waiting.content)
@@ -139,6 +141,12 @@ def answer(
     waiting.closed_at = now
     waiting.save(update_fields=["state", "sign_off", "closed_at"])
     return given
+
+
+def refuse_others(request: ReviewRequest, by: Clinician) -> None:
+    """Raise NotAllowedToSign if the request is a colleague's; ask of a locked row."""
+    if request.assignee_id not in (None, by.pk):
+        raise NotAllowedToSign("This request is assigned to a colleague.")
 
 
 def _refuse_closed(request: ReviewRequest) -> None:

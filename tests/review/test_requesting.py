@@ -183,6 +183,24 @@ def test_a_text_is_handed_on_to_a_colleague_who_is_told(db: None) -> None:
         hand_on(ReviewRequest.objects.get(), by=doctor, to=doctor)
 
 
+def test_what_a_colleague_was_given_meanwhile_is_theirs(db: None) -> None:
+    """However old the page is on which somebody presses."""
+    doctor, dora = carla(), carla(username="dora")
+    eve = carla(username="eve")
+    stale = asked(assignee=doctor)
+    assign(ReviewRequest.objects.get(), dora)
+
+    with pytest.raises(NotAllowedToSign, match="assigned to a colleague"):
+        hand_on(stale, by=doctor, to=eve)
+    with pytest.raises(NotAllowedToSign, match="assigned to a colleague"):
+        answer(stale, by=doctor, **SAID)
+    with pytest.raises(NotAllowedToSign, match="assigned to a colleague"):
+        decline(stale, by=doctor, reason="Not my subject.")
+
+    stale.refresh_from_db()
+    assert (stale.assignee, stale.state) == (dora, ReviewRequest.State.OPEN)
+
+
 def test_what_was_called_back_takes_no_verdict(db: None) -> None:
     waiting = asked()
     call_back(waiting)
