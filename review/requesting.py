@@ -123,11 +123,16 @@ def call_back(waiting: ReviewRequest, at: datetime | None = None) -> None:
 def note_newer_text(
     subject: str, content_digest: str, at: datetime | None = None
 ) -> None:
-    """A newer draft exists: what is asked about other texts of the subject says so."""
+    """This is the newest draft: what is asked about other texts of the subject says so.
+
+    A text that is the newest one again has no newer one any more.
+    """
     for known in (ReviewRequest.objects.open(), TextInUse.objects.all()):
-        known.filter(subject=subject, newer_text_at__isnull=True).exclude(
-            digest=content_digest
-        ).update(newer_text_at=at or timezone.now())
+        texts = known.filter(subject=subject)
+        texts.filter(digest=content_digest).update(newer_text_at=None)
+        texts.filter(newer_text_at__isnull=True).exclude(digest=content_digest).update(
+            newer_text_at=at or timezone.now()
+        )
 
 
 def put_in_use(

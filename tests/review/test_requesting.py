@@ -11,13 +11,14 @@ from mail import Delivery
 from review import AlreadyAnswered, NotAllowedToSign, ReviewRequest, SignOff, standing
 from review.content import digest
 from review.desk import difference
-from review.models import LONGEST_VALIDITY
+from review.models import LONGEST_VALIDITY, TextInUse
 from review.requesting import (
     assign,
     call_back,
     decline,
     hand_on,
     note_newer_text,
+    put_in_use,
     request,
 )
 from review.signing import NothingToRetract, Refused, answer, retract
@@ -97,6 +98,19 @@ def test_a_newer_draft_is_told_and_not_signed(db: None) -> None:
     assert waiting.newer_text_at is not None
     assert standing("article:1", digest(TEXT)).publishable
     assert standing("article:1", digest(newer)).state is State.UNSIGNED
+
+
+def test_a_text_that_is_the_newest_again_has_no_newer_one(db: None) -> None:
+    waiting = asked()
+    fields = {"subject": "article:1", "title": "T", "url": "/", "authors": []}
+    put_in_use(TEXT, **fields)  # type: ignore[arg-type]
+    note_newer_text("article:1", "0" * 64)
+
+    note_newer_text("article:1", digest(TEXT))
+
+    waiting.refresh_from_db()
+    assert waiting.newer_text_at is None
+    assert TextInUse.objects.get().newer_text_at is None
 
 
 @pytest.mark.parametrize("shown", ["", "0" * 64])
