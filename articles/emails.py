@@ -17,6 +17,7 @@ def publication_refused(plan: ScheduledPublication) -> None:
             "number": plan.revision.number,
             "planned_for": plan.planned_for,
             "reason": plan.reason,
+            "is_unchanged": plan.state == ScheduledPublication.State.REFUSED,
             "desk_url": absolute(article),
         },
         idempotency_key=f"publication-refused-{plan.pk}",

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -129,10 +129,16 @@ def _as_it_is(revision: Revision) -> Revision:
 
 def _cancel_others(article: Article, live: Revision, now: datetime) -> None:
     """A text scheduled earlier does not take the place of the one that is live now."""
-    waiting = article.schedule.filter(state=ScheduledPublication.State.WAITING)
-    for plan in waiting.exclude(revision=live).select_related("requested_by"):
+    others = article.schedule.exclude(revision=live)
+    _cancel(others, f"Revision {live.number} was published meanwhile.", now)
+
+
+def _cancel(plans: QuerySet[ScheduledPublication], reason: str, now: datetime) -> None:
+    """Those of `plans` that wait; who asked for each is told."""
+    waiting = plans.filter(state=ScheduledPublication.State.WAITING)
+    for plan in waiting.select_related("requested_by"):
         plan.state = ScheduledPublication.State.CANCELLED
-        plan.reason = f"Revision {live.number} was published meanwhile."
+        plan.reason = reason
         plan.closed_at = now
         plan.save(update_fields=["state", "reason", "closed_at"])
         emails.publication_refused(plan)
@@ -194,9 +200,10 @@ def withdraw(
 ) -> None:
     """Take an article off the site; its address answers 410 and says `reason`.
 
-    With `replaced_by` readers are sent there instead. What is scheduled is cancelled:
-    nothing puts the text back by itself. Raises NotPublished when there is nothing
-    live, Refused without a reason or for a replacement that is not on the site.
+    With `replaced_by` readers are sent there instead. What is scheduled is cancelled,
+    and who asked for it told: nothing puts the text back by itself. Raises NotPublished
+    when there is nothing live, Refused without a reason or for a replacement that is
+    not on the site.
     """
     if not reason.strip():
         raise Refused("Say why, for the readers who come looking.")
@@ -214,13 +221,7 @@ def withdraw(
         replaced_by=replaced_by,
         unsigned_reason="",
     )
-    ScheduledPublication.objects.filter(
-        article=locked, state=ScheduledPublication.State.WAITING
-    ).update(
-        state=ScheduledPublication.State.CANCELLED,
-        reason="The article was withdrawn.",
-        closed_at=now,
-    )
+    _cancel(locked.schedule.all(), "The article was withdrawn.", now)
     take_out_of_use(locked.subject)
     _write_down(locked, left, Act.WITHDRAWN, by=by, at=now, text=reason)
 

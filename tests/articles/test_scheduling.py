@@ -144,6 +144,23 @@ def test_withdrawing_cancels_what_was_scheduled(db: None) -> None:
     assert ScheduledPublication.objects.get().state == "cancelled"
 
 
+def test_who_scheduled_hears_that_the_article_was_withdrawn(db: None) -> None:
+    article = make_article()
+    revision, _ = revise(article, TEXT, by=None)
+    approve(revision)
+    publish(revision)
+    later, _ = revise(article, {**TEXT, "summary": "Later."}, by=None)
+    schedule(later, by=edith(), planned_for=None)
+
+    withdraw(article, reason="Dangerous.")
+
+    mail = Delivery.objects.get()
+    assert mail.recipient.address == "edith@staff.health.example"
+    told = bytes(mail.message or b"")
+    assert b"The article was withdrawn." in told
+    assert b"has not changed" not in told
+
+
 def test_the_same_text_is_published_once(db: None) -> None:
     revision, _ = revise(make_article(), TEXT, by=None)
     approve(revision)
