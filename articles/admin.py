@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from articles import desk, editing, permissions, pictures, presenting
 from articles.content import BadContent, checked
 from articles.encoding import BadPicture
-from articles.forms import IS_ADDRESS, UploadForm, Writing
+from articles.forms import IS_ADDRESS, SectionForm, UploadForm, Writing
 from articles.models import (
     Article,
     Draft,
@@ -58,6 +58,7 @@ KIND_IS_FIXED = "An article keeps the kind it was made with. Make another articl
 
 @admin.register(Section)
 class SectionAdmin(DeskAdmin):
+    form = SectionForm
     list_display = ["title", "slug", "position"]
 
     def get_readonly_fields(

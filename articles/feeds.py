@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
 
+from articles.cleaning import tidy
 from articles.models import Article, Revision, Section
 from articles.presenting import ReviewLine, review_lines
 
@@ -23,13 +24,13 @@ class SectionFeed(Feed):  # type: ignore[type-arg]
         return get_object_or_404(Section, slug=slug)
 
     def title(self, section: Section) -> str:
-        return f"{section.title} – {settings.SITE_NAME}"
+        return f"{tidy(section.title)} – {settings.SITE_NAME}"
 
     def link(self, section: Section) -> str:
         return reverse("articles:section", args=[section.slug])
 
     def subtitle(self, section: Section) -> str:
-        return section.introduction
+        return tidy(section.introduction)
 
     def items(self, section: Section) -> Any:
         published = Article.objects.published().medical().filter(section=section)

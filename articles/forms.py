@@ -10,9 +10,10 @@ from django.core.validators import RegexValidator
 from django.http import QueryDict
 from django.utils import timezone
 
+from articles.cleaning import tidy
 from articles.content import CARE_LEVELS
 from articles.editing import Written
-from articles.models import Article, Draft
+from articles.models import Article, Draft, Section
 from review import Clinician
 
 IS_ADDRESS = RegexValidator(
@@ -208,6 +209,23 @@ class Writing:
             machine_assisted=data["machine_assisted"],
             note=data["note"],
         )
+
+
+class SectionForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Section
+        fields = ["slug", "title", "introduction", "position"]
+
+    def clean_title(self) -> str:
+        return in_one_line(self.cleaned_data["title"])
+
+    def clean_introduction(self) -> str:
+        return in_one_line(self.cleaned_data["introduction"])
+
+
+def in_one_line(text: str) -> str:
+    """Without what nobody can see, which no feed can carry."""
+    return " ".join(tidy(text).split())
 
 
 def lines(text: str) -> list[str]:

@@ -41,3 +41,22 @@ def test_a_section_keeps_its_address(desk: Client) -> None:
 def test_the_database_refuses_a_section_without_an_address(db: None) -> None:
     with pytest.raises(IntegrityError):
         Section.objects.create(slug="wellbeing", title="Wellbeing")
+
+
+def test_a_section_is_stored_without_what_nobody_sees(desk: Client) -> None:
+    said = {"title": "A\u200b plan", "introduction": "One\vtwo.\u2028Three."}
+
+    desk.post(ADD, {"slug": "plan", "position": 1, **said})
+
+    section = Section.objects.get()
+    assert (section.title, section.introduction) == ("A plan", "One two. Three.")
+
+
+def test_a_feed_carries_no_control_character(desk: Client) -> None:
+    """RFC 4287 is XML, which has no place for them; one in a row ends no page."""
+    Section.objects.create(slug="plan", title="A\vplan", introduction="One\vtwo.")
+
+    answer = desk.get("/feeds/plan.atom")
+
+    assert answer.status_code == 200
+    assert "One\ntwo." in answer.content.decode()
