@@ -17,7 +17,7 @@ from mail import (
 from newsletter import consent, emails, limits
 from newsletter.mailboxes import let_go_of
 from newsletter.models import Subscriber
-from newsletter.preferences import LinkInvalid, holder
+from newsletter.preferences import LinkInvalid, acting, holder
 from newsletter.subscribing import was_asked_lately
 
 MOVE = "move"
@@ -47,7 +47,7 @@ def ask_to_move(text: str, typed: str, *, network: str = "") -> None:
 def _ask_at(address: str, text: str, *, of: Subscriber) -> None:
     # Both at once: somebody there may be moving here.
     Subscriber.objects.hold([of.recipient.address, address])
-    subscriber = holder(text, lock=True)
+    subscriber = acting(text)
     target, now = recipient_for(address), timezone.now()
     blocked = target.is_blocked()
     if blocked or was_asked_lately(target, now):

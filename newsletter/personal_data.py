@@ -28,6 +28,7 @@ def download(subscriber: Subscriber) -> dict[str, Any]:
             "signed_up_at": subscriber.created_at,
             "confirmed_at": subscriber.confirmed_at,
             "unsubscribed_at": subscriber.unsubscribed_at,
+            "last_pressed_a_button_at": subscriber.acted_at,
             "said_why_they_left": subscriber.told_why,
             "topics": subscriber.topics,
             "frequency": subscriber.frequency,

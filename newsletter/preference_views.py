@@ -157,10 +157,10 @@ def _address_form(token: str, data: object) -> OwnAddressForm:
 
 @mailed_link
 def download(request: HttpRequest, token: str) -> HttpResponse:
-    subscriber = preferences.holder(token)
     if request.method != "POST":
+        preferences.holder(token)
         return _render(request, "download", token)
-    known = personal_data.download(subscriber)
+    known = personal_data.download(preferences.acting(token))
     response = JsonResponse(known, json_dumps_params={"indent": 2})
     name = "twitchsite-what-we-know-of-you.json"
     response["Content-Disposition"] = f'attachment; filename="{name}"'

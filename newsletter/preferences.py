@@ -74,7 +74,12 @@ def _resolve(request: LinkRequest) -> None:
     Subscriber.objects.hold([request.address])
     found = Subscriber.objects.filter(recipient__address=request.address)
     subscriber, now = found.select_related("recipient").first(), timezone.now()
-    if subscriber and not _had_enough(subscriber.recipient, now):
+    # Who never confirmed gets no mail but the one that asks (R22), whoever types.
+    if (
+        subscriber
+        and subscriber.confirmed_at
+        and not _had_enough(subscriber.recipient, now)
+    ):
         subscriber.link_sent_at = now
         subscriber.save(update_fields=["link_sent_at"])
         emails.preferences_link(subscriber)
@@ -104,6 +109,17 @@ def holder(text: str, *, lock: bool = False) -> Subscriber:
     return found
 
 
+@transaction.atomic
+def acting(text: str) -> Subscriber:
+    """Whose button is pressed, locked; that they are there is noted. As `holder`."""
+    subscriber, now = holder(text, lock=True), timezone.now()
+    # To the day is enough, and pressing again changes nothing.
+    if not subscriber.acted_at or subscriber.acted_at <= now - timedelta(days=1):
+        subscriber.acted_at = now
+        subscriber.save(update_fields=["acted_at"])
+    return subscriber
+
+
 def wishes_of(subscriber: Subscriber) -> Wishes:
     return Wishes(
         topics=tuple(subscriber.topics),
@@ -119,7 +135,7 @@ def change(text: str, wishes: Wishes) -> bool:
 
     The ledger says that something was changed, not what: topics are about health.
     """
-    subscriber = holder(text, lock=True)
+    subscriber = acting(text)
     if wishes == wishes_of(subscriber):
         return False
     _take_over(subscriber, wishes)

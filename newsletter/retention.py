@@ -68,7 +68,7 @@ def unconfirmed(at: datetime) -> SubscriberQuerySet:
     permission = Q(permission_asked_at=None) | Q(
         permission_asked_at__lte=at - PERMIT_WITHIN
     )
-    return _quiet_since(quiet, "created_at", "asked_at", "link_sent_at").filter(
+    return _quiet_since(quiet, "created_at", "asked_at", "acted_at").filter(
         permission, _no_move_at(at), status=Status.UNCONFIRMED
     )
 
@@ -76,7 +76,7 @@ def unconfirmed(at: datetime) -> SubscriberQuerySet:
 def unsubscribed(at: datetime) -> SubscriberQuerySet:
     """Who left, and has been silent since."""
     quiet = at - timedelta(days=settings.RETAIN_UNSUBSCRIBED_DAYS)
-    return _quiet_since(quiet, "unsubscribed_at", "link_sent_at").filter(
+    return _quiet_since(quiet, "unsubscribed_at", "acted_at").filter(
         _no_move_at(at), status=Status.UNSUBSCRIBED
     )
 

@@ -134,6 +134,12 @@ class Subscriber(models.Model):
         help_text="When the newest preferences link was mailed; the link is bound to "
         "this.",
     )
+    acted_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When a button behind such a link was pressed last. Anybody can ask "
+        "for a link; who presses has the mailbox.",
+    )
     moving_to = models.ForeignKey(
         "mail.Recipient",
         models.SET_NULL,

@@ -34,6 +34,7 @@ from newsletter.preferences import (
     wishes_of,
 )
 from newsletter.subscribing import confirm, unsubscribe
+from tests.newsletter.test_importing import TWO, brought
 from tests.newsletter.test_subscribing import (
     ROSA,
     link,
@@ -89,6 +90,31 @@ def test_a_link_is_mailed_to_who_is_known_and_to_nobody_else(rosa: Subscriber) -
     assert Delivery.objects.get(kind="preference link").recipient == rosa.recipient
     assert not LinkRequest.objects.exists()
     assert not Recipient.objects.filter(address="stranger@example.com").exists()
+
+
+def test_r22_who_never_confirmed_gets_no_link_whoever_asks(policies: None) -> None:  # noqa: F811
+    subscribe()
+    brought(TWO)
+    people = Subscriber.objects.values_list("recipient__address", flat=True)
+    assert len(people) == 2
+
+    for address in people:
+        ask_for_link(address)
+    resolve_link_requests()
+
+    assert links() == 0
+    assert Delivery.objects.count() == 1
+    assert not LinkRequest.objects.exists()
+
+
+def test_pressing_a_button_is_noted_and_looking_is_not(rosa: Subscriber) -> None:
+    text = mailed_link()
+    holder(text)
+    assert Subscriber.objects.get().acted_at is None
+
+    change(text, wishes_of(rosa))
+
+    assert Subscriber.objects.get().acted_at is not None
 
 
 def test_a_wrong_address_leaves_no_request(db: None) -> None:
@@ -291,6 +317,7 @@ TOLD = {
     **{one: one for one in ("moving_to", "moved_from")},
     "recipient": "address",
     "created_at": "signed_up_at",
+    "acted_at": "last_pressed_a_button_at",
     "told_why": "said_why_they_left",
 }
 # The random key says nothing; the others are when a mail left or what its link is

@@ -12,7 +12,7 @@ from mail import KeptSuppression, Recipient
 from newsletter import retention
 from newsletter.models import LinkRequest, ListImport, SignUp, Subscriber
 from newsletter.moving import move
-from newsletter.preferences import ask_for_link
+from newsletter.preferences import acting, ask_for_link
 from newsletter.repermission import ask
 from newsletter.retention import LetGo, let_go
 from newsletter.subscribing import confirm, take_sign_up
@@ -77,6 +77,8 @@ def test_who_may_still_answer_is_waited_for(policies: None, settings: Settings) 
 def test_who_moves_is_waited_for(policies: None, settings: Settings) -> None:
     settings.RETAIN_UNCONFIRMED_DAYS = 1
     subscribe()
+    # They were on the list once, left and came back.
+    Subscriber.objects.update(confirmed_at=timezone.now() - timedelta(days=90))
     moving_link(mailed_link())
 
     assert in_days(6.9) == LetGo()
@@ -115,12 +117,29 @@ def test_who_left_is_forgotten_after_three_silent_years(rosa: Subscriber) -> Non
     assert brought(TWO)[2] == ("left out", "Left the list and was erased.")
 
 
-def test_asking_for_a_link_is_not_silence(rosa: Subscriber) -> None:
-    unsubscribe_rosa()
-    Subscriber.objects.update(unsubscribed_at=timezone.now() - timedelta(days=2_000))
+@pytest.mark.parametrize("status", ["unsubscribed", "unconfirmed"])
+def test_a_link_that_anybody_asked_for_keeps_nobody(
+    rosa: Subscriber, status: str
+) -> None:
+    long_ago = timezone.now() - timedelta(days=2_000)
+    Subscriber.objects.update(
+        status=status, created_at=long_ago, asked_at=None, unsubscribed_at=long_ago
+    )
     mailed_link()
 
-    assert in_days(1_000) == LetGo()
+    gone = let_go()
+
+    assert gone.unsubscribed + gone.unconfirmed == 1
+
+
+def test_a_button_pressed_behind_the_link_is_not_silence(rosa: Subscriber) -> None:
+    text = mailed_link()
+    acting(text)
+    long_ago = timezone.now() - timedelta(days=2_000)
+    Subscriber.objects.update(status="unsubscribed", unsubscribed_at=long_ago)
+
+    assert in_days(1_095) == LetGo()
+    assert in_days(1_097) == LetGo(unsubscribed=1)
 
 
 def test_who_left_and_never_came_back_through_the_box_has_still_left(
