@@ -30,7 +30,13 @@ from newsletter.models import (
 )
 from newsletter.personal_data import download, forget
 from newsletter.subscribing import confirm, unsubscribe
-from tests.newsletter.test_subscribing import ROSA, link, policies, subscribe
+from tests.newsletter.test_subscribing import (
+    ROSA,
+    a_day_later,
+    link,
+    policies,
+    subscribe,
+)
 from tests.racing import PowerCut, at_once, everything, power_cut
 
 __all__ = ["policies"]
@@ -222,6 +228,7 @@ def test_who_left_and_was_erased_comes_back_by_the_box_alone(policies: None) -> 
     )
     assert not Recipient.objects.filter(address=ROSA).exists()
 
+    a_day_later()
     subscribe()
     confirm(link())
     assert Subscriber.objects.eligible().get().recipient.address == ROSA

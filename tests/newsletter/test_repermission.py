@@ -29,6 +29,7 @@ from newsletter.subscribing import SignUpClosed, confirm, to_confirm
 from tests.newsletter.test_importing import TWO, brought
 from tests.newsletter.test_subscribing import (
     ROSA,
+    a_day_later,
     link,
     policies,
     publish_policies,
@@ -226,6 +227,7 @@ def test_who_did_not_answer_and_was_erased_is_not_asked_again(
         "Did not answer when asked, and was erased."
     }
     assert ask(brought_by, most=10).now == 0
+    a_day_later()
     subscribe()
     assert mailed()[-1] == ROSA
 

@@ -14,7 +14,13 @@ from ledger import Entry
 from mail import Delivery, NotAnAddress, Recipient, token
 from newsletter import subscribing
 from newsletter.consent import context_commitment
-from newsletter.models import ConsentContext, ConsentEvent, SignUp, Subscriber
+from newsletter.models import (
+    ConsentContext,
+    ConsentEvent,
+    KeptAsking,
+    SignUp,
+    Subscriber,
+)
 from newsletter.subscribing import (
     SignUpClosed,
     confirm,
@@ -55,6 +61,11 @@ def subscribe(address: str = ROSA, **details: Any) -> None:
     subscribing._shown.cache_clear()
     take_sign_up(address, **details)
     resolve_sign_ups()
+
+
+def a_day_later() -> None:
+    """A mailbox that was asked, and erased since, may be asked anew."""
+    assert KeptAsking.objects.update(until=timezone.now())
 
 
 def test_sign_up_is_closed_without_terms(db: None) -> None:
