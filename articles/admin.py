@@ -15,7 +15,13 @@ from django.utils.safestring import SafeString
 from articles import desk, editing, permissions, pictures, presenting
 from articles.content import BadContent, checked
 from articles.encoding import BadPicture
-from articles.forms import IS_ADDRESS, SectionForm, UploadForm, Writing
+from articles.forms import (
+    IS_ADDRESS,
+    SectionForm,
+    UploadForm,
+    Writing,
+    claims_no_review,
+)
 from articles.models import (
     Article,
     Draft,
@@ -90,6 +96,12 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]
                 "This address belonged to another article and leads there for ever."
             )
         return slug
+
+    def clean_aliases(self) -> list[str]:
+        aliases: list[str] = self.cleaned_data["aliases"]
+        for one in aliases:
+            claims_no_review(one)
+        return aliases
 
     def clean_read_next(self) -> list[str]:
         slugs: list[str] = self.cleaned_data["read_next"]

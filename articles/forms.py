@@ -21,7 +21,9 @@ IS_ADDRESS = RegexValidator(
     "Write small letters, digits and single hyphens, as in eyelid-twitch.",
 )
 CLAIMS = re.compile(
-    r"review|medically|approv|endors|verified|fact.?check|signed.?off", re.IGNORECASE
+    r"\w*(?:review|medically(?! unexplained)|approv|endors|verified|checked|vetted"
+    r"|certified|accredited|validated|fact.?check|signed.?off)\w*",
+    re.IGNORECASE,
 )
 WIDE = {"class": "vLargeTextField"}
 BODY_HELP = (
@@ -31,6 +33,19 @@ BODY_HELP = (
     "<figcaption>(its caption)</figcaption></figure>. You can paste from a word "
     "processor: its hidden markup is taken out."
 )
+
+
+def claims_no_review(text: str) -> None:
+    """For what stands around a text: no signature covers it, so it says nothing of one.
+
+    Raises ValidationError.
+    """
+    found = CLAIMS.search(normalize("NFKC", tidy(text)))
+    if found:
+        raise forms.ValidationError(
+            f"Please leave out “{found[0]}”. That a text was reviewed or checked is "
+            "said by a clinician’s signature alone."
+        )
 
 
 class WritingForm(forms.Form):
@@ -56,6 +71,7 @@ class WritingForm(forms.Form):
     byline = forms.CharField(
         required=False,
         max_length=200,
+        validators=[claims_no_review],
         widget=forms.TextInput({"class": "vTextField"}),
         help_text="Who wrote it, as readers see it.",
     )
@@ -75,15 +91,6 @@ class WritingForm(forms.Form):
     # What the person looked at when they typed: the newest revision, the kept draft.
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
     version = forms.CharField(required=False, widget=forms.HiddenInput)
-
-    def clean_byline(self) -> str:
-        byline: str = self.cleaned_data["byline"]
-        if CLAIMS.search(normalize("NFKC", byline)):
-            raise forms.ValidationError(
-                "The byline says who wrote the text. That it is reviewed is said by a "
-                "clinician’s signature alone: leave it out here."
-            )
-        return byline
 
 
 class CareCardForm(forms.Form):
@@ -217,10 +224,15 @@ class SectionForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ["slug", "title", "introduction", "position"]
 
     def clean_title(self) -> str:
-        return in_one_line(self.cleaned_data["title"])
+        return self._said("title")
 
     def clean_introduction(self) -> str:
-        return in_one_line(self.cleaned_data["introduction"])
+        return self._said("introduction")
+
+    def _said(self, name: str) -> str:
+        text = in_one_line(self.cleaned_data[name])
+        claims_no_review(text)
+        return text
 
 
 def in_one_line(text: str) -> str:
@@ -233,12 +245,15 @@ def lines(text: str) -> list[str]:
 
 
 class ReasonForm(forms.Form):
-    reason = forms.CharField(widget=forms.Textarea({**WIDE, "rows": 4}))
+    reason = forms.CharField(
+        widget=forms.Textarea({**WIDE, "rows": 4}), validators=[claims_no_review]
+    )
 
 
 class WithdrawForm(ReasonForm):
     reason = forms.CharField(
         widget=forms.Textarea({**WIDE, "rows": 4}),
+        validators=[claims_no_review],
         help_text="Readers who come looking see this.",
     )
     replaced_by = forms.ModelChoiceField(
@@ -257,6 +272,7 @@ class WithdrawForm(ReasonForm):
 class NoteForm(forms.Form):
     note = forms.CharField(
         widget=forms.Textarea({**WIDE, "rows": 4}),
+        validators=[claims_no_review],
         help_text="What was wrong and what is right. It stands on the page with "
         "today’s date and can’t be taken back.",
     )

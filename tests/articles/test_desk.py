@@ -703,7 +703,7 @@ def test_a_byline_claims_no_review(desk: Client, byline: str) -> None:
 
     page = desk.post(url, filled("_save", byline=byline)).content.decode()
 
-    assert "The byline says who wrote the text" in page
+    assert "said by a clinician’s signature alone" in page
     assert not Revision.objects.exists()
 
 
