@@ -10,7 +10,8 @@ from django.utils.feedgenerator import Atom1Feed
 
 from articles.cleaning import tidy
 from articles.models import Article, Revision, Section
-from articles.presenting import ReviewLine, review_lines
+from articles.presenting import review_lines
+from review import ReviewLine
 
 Item = tuple[Revision, ReviewLine]
 

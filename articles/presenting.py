@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -14,29 +13,9 @@ from articles import catalogue
 from articles.content import contents
 from articles.models import Article, PublishingEvent, Revision
 from articles.structured import json_ld
-from review import Standing, State, standings
+from review import ReviewLine, Standing, line_of, standings
 
 MACHINE_ASSISTED = "Drafted with machine assistance."
-
-
-@dataclass(frozen=True)
-class ReviewLine:
-    """A standing as a reader sees it. Names stand only where an approval holds."""
-
-    state: str
-    demonstration: bool
-    signer_name: str
-    signer_credentials: str
-    reviewed_on: date | None
-    next_review_due: date | None
-    since: date | None
-    record_url: str
-    unsigned_reason: str = ""
-
-    @property
-    def is_claim(self) -> bool:
-        """Whether the page may say, to people and machines, that it is reviewed."""
-        return not self.demonstration and self.state in ("current", "due_soon")
 
 
 def review_line(revision: Revision, at: datetime | None = None) -> ReviewLine:
@@ -55,23 +34,11 @@ def review_lines(
 
 
 def _line(revision: Revision, found: Standing) -> ReviewLine:
-    article = revision.article
-    sign_off = found.sign_off
-    names = sign_off if found.state in (State.CURRENT, *STILL_NAMED) else None
-    return ReviewLine(
-        state=found.state.name.lower(),
-        demonstration=bool(sign_off and sign_off.demonstration),
-        signer_name=names.signer_name if names else "",
-        signer_credentials=names.signer_credentials if names else "",
-        reviewed_on=names.signed_at.date() if names else None,
-        next_review_due=names.valid_until.date() if names else None,
-        since=found.since.date() if found.since else None,
-        record_url=record_url(article),
+    return line_of(
+        found,
+        record_url=record_url(revision.article),
         unsigned_reason=_unsigned_reason(revision, found.publishable),
     )
-
-
-STILL_NAMED = (State.DUE_SOON, State.OVERDUE)
 
 
 def _unsigned_reason(revision: Revision, publishable: bool) -> str:

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 from articles.models import Article
 
 if TYPE_CHECKING:
-    from articles.presenting import ReviewLine
+    from review import ReviewLine
 
 ABOUT = {
     Article.Kind.CONDITION: "MedicalCondition",

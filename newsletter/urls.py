@@ -5,6 +5,8 @@ from newsletter import preference_views, views
 app_name = "newsletter"
 urlpatterns = [
     path("", views.subscribe, name="subscribe"),
+    path("archive/", views.archive, name="archive"),
+    path("archive/<slug:slug>/", views.archived_tip, name="archived-tip"),
     path("confirm/<str:token>/", views.confirm, name="confirm"),
     path("unsubscribe/<str:token>/", views.unsubscribe, name="unsubscribe"),
     path("unsubscribe/<str:token>/pause/", views.pause, name="pause"),

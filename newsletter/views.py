@@ -12,9 +12,11 @@ from django.template.loader import render_to_string
 from django.urls import resolve
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 from mail import Paused, TooMany, network_of
 from newsletter import leaving, scheduling, subscribing, wording
+from newsletter.archive import sent_tips
 from newsletter.forms import SubscribeForm
 from newsletter.mailed_links import mailed_link, shows_and_acts
 from newsletter.models import LeavingReason, Subscriber
@@ -97,6 +99,21 @@ def _box(form: SubscribeForm) -> dict[str, object]:
         "wording": {"purpose": wording.PURPOSE, "agreement": wording.AGREEMENT},
         "signup_open": subscribing.signup_is_open(),
     }
+
+
+@require_safe
+def archive(request: HttpRequest) -> HttpResponse:
+    """Tips that went out, newest first."""
+    return render(request, "newsletter/archive.html", {"tips": sent_tips()})
+
+
+@require_safe
+def archived_tip(request: HttpRequest, slug: str) -> HttpResponse:
+    """One of them, as it was last sent."""
+    tip = next((one for one in sent_tips() if one.slug == slug), None)
+    if tip is None:
+        raise Http404
+    return render(request, "newsletter/archived_tip.html", {"tip": tip})
 
 
 @mailed_link

@@ -51,7 +51,7 @@ def sitemap(request: HttpRequest) -> HttpResponse:
 def places() -> list[Place]:
     """Every public page."""
     cards = [*catalogue.published_cards(), *catalogue.policy_cards()]
-    fixed = ("/", "/about/", "/newsletter/", "/trust/")
+    fixed = ("/", "/about/", "/newsletter/", "/newsletter/archive/", "/trust/")
     return [
         *(Place(path) for path in fixed),
         *(Place(one.url) for one in catalogue.departments()),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from review.content import digest_of_stored as digest_of_stored
     from review.diffing import Difference as Difference
     from review.diffing import compare as compare
+    from review.lines import ReviewLine as ReviewLine
+    from review.lines import line_of as line_of
     from review.models import Clinician as Clinician
     from review.models import ReviewRequest as ReviewRequest
     from review.models import SignOff as SignOff
@@ -49,6 +51,8 @@ _DOOR = {
     "digest_of_stored": "content",
     "Difference": "diffing",
     "compare": "diffing",
+    "ReviewLine": "lines",
+    "line_of": "lines",
     "Clinician": "models",
     "ReviewRequest": "models",
     "SignOff": "models",

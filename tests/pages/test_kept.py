@@ -29,6 +29,8 @@ PASSED_THROUGH = {
     "pages:healthz": "says how it is now",
     "pages:readyz": "says how it is now",
     "mail:hook": "providers post there",
+    "newsletter:archive": "changes when an issue starts, and few come for it",
+    "newsletter:archived-tip": "changes when an issue starts, and few come for it",
     **{
         f"newsletter:{name}": "one person's, by a mailed link"
         for name in (
