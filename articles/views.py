@@ -8,6 +8,7 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import http_date
 from django.views.decorators.http import require_safe
 
 from articles import addresses, catalogue, presenting, record
@@ -50,9 +51,18 @@ def _page(request: HttpRequest, among: QuerySet[Article], slug: str) -> HttpResp
     live = found.live_revision
     if live is None or is_redacted(live):
         return _gone(request, found, live)
-    return render(
-        request, "articles/article.html", {"page": presenting.page(found, live)}
-    )
+    page = presenting.page(found, live)
+    response = render(request, "articles/article.html", {"page": page})
+    return _while_it_stands(response, page["standing"])
+
+
+def _while_it_stands(
+    response: HttpResponse, line: presenting.ReviewLine | None
+) -> HttpResponse:
+    """Says when the review line will read otherwise (RFC 9111 section 5.3)."""
+    if line and line.until:
+        response["Expires"] = http_date(line.until.timestamp())
+    return response
 
 
 @require_safe
@@ -66,12 +76,13 @@ def markdown(request: HttpRequest, slug: str) -> HttpResponse:
         return _gone(request, found, live)
     page = presenting.page(found, live)
     page["body"] = as_markdown.body(live.content["body"])
-    return render(
+    response = render(
         request,
         "articles/article.md",
         {"page": page},
         content_type="text/markdown; charset=utf-8",
     )
+    return _while_it_stands(response, page["standing"])
 
 
 def _find(

@@ -47,6 +47,10 @@ KEPT: dict[str, tuple[str, ...]] = {
     "newsletter:subscribe": (),
     "newsletter:preferences-link": (),
 }
+FRESH_SECONDS = 300.0
+# What was just published or signed has another host's time, which may be ahead of ours:
+# a page made sooner after a change is made once more.
+SETTLING_SECONDS = 5.0
 METHODS = {"GET", "HEAD"}
 # Nobody waits longer for another one's rendering.
 PATIENCE_SECONDS = 10.0
@@ -89,7 +93,7 @@ class PageStore:
     ) -> Iterable[bytes]:
         path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
         # A hit is looked for before anything else is asked of the request.
-        ready = self.shelf.get(f"{path}?{query}" if query else path)
+        ready = self.shelf.get(_address(path, query))
         if (
             ready is not None
             and "HTTP_COOKIE" not in environ
@@ -113,7 +117,7 @@ class PageStore:
 
     def _made(self, path: str, query: str) -> Answer | Page:
         """The ready page, or whatever Django says instead; one asks for all."""
-        address = f"{path}?{query}" if query else path
+        address = _address(path, query)
         patience_ends = monotonic() + PATIENCE_SECONDS
         while True:
             ready = self.shelf.get(address)
@@ -121,7 +125,7 @@ class PageStore:
                 return ready
             rendering, is_mine = self._join(address)
             if is_mine:
-                return self._render(address, path, query, rendering)
+                return self._render(rendering, path, query)
             if not rendering.done.wait(patience_ends - monotonic()):
                 return ready or self._ask(path, query)
             if rendering.answer is not None:
@@ -134,25 +138,30 @@ class PageStore:
             self._renderings[address] = Rendering()
             return self._renderings[address], True
 
-    def _render(
-        self, address: str, path: str, query: str, rendering: Rendering
-    ) -> Answer | Page:
+    def _render(self, rendering: Rendering, path: str, query: str) -> Answer | Page:
         try:
-            made = self._keep(address, path, query)
+            made = self.make(path, query)
             if isinstance(made, Page) or _can_be_shared(made):
                 rendering.answer = made
             return made
         finally:
             with self._lock:
-                del self._renderings[address]
+                del self._renderings[_address(path, query)]
             rendering.done.set()
 
-    def _keep(self, address: str, path: str, query: str) -> Answer | Page:
+    def make(self, path: str, query: str = "") -> Answer | Page:
+        """Ask Django, whatever is there, and keep what may be kept."""
+        address = _address(path, query)
         # Known before the rendering: what changes meanwhile makes it old, not missed.
         version, asked_at = self._poller.number, time()
         answer = self._ask(path, query)
         if answer.code == 200 and answer.is_for_everybody():
-            made = page(answer, version=version, asked_at=asked_at)
+            made = page(
+                answer,
+                version=version,
+                asked_at=asked_at,
+                fresh_until=self._at_the_latest(asked_at),
+            )
             self.shelf.put(address, made)
             return made
         if answer.code == 503 and (old := self.shelf.get(address)) is not None:
@@ -161,6 +170,10 @@ class PageStore:
             # Withdrawn, moved or broken: what was there must not come back.
             self.shelf.drop(address)
         return answer
+
+    def _at_the_latest(self, asked_at: float) -> float:
+        settled_at = self._poller.changed_at + SETTLING_SECONDS
+        return settled_at if asked_at < settled_at else asked_at + FRESH_SECONDS
 
     def _ask(self, path: str, query: str) -> Answer:
         said: list[tuple[str, Headers]] = []
@@ -201,6 +214,10 @@ class PageStore:
             log.warning("pages could not be made in advance")
         finally:
             connections.close_all()
+
+
+def _address(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
 
 
 def _can_be_shared(answer: Answer) -> bool:

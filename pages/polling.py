@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from threading import Condition, Event, Thread
-from time import monotonic
+from time import monotonic, time
 
 import psycopg
 import structlog
@@ -21,6 +21,8 @@ class Poller:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        # When it was seen to change (epoch).
+        self.changed_at = float("-inf")
         self._answered_at = float("-inf")
         self._begun = self._ended = 0
         self._hurry = Event()
@@ -52,8 +54,7 @@ class Poller:
         with self._round:
             self._begun += 1
         try:
-            self.number = self._ask()
-            self._answered_at = monotonic()
+            self._note(self._ask())
         except psycopg.Error:
             self.hang_up()
         except Exception:
@@ -63,6 +64,13 @@ class Poller:
         with self._round:
             self._ended = self._begun
             self._round.notify_all()
+
+    def _note(self, number: int) -> None:
+        if number != self.number:
+            # The time first: who reads the new number finds it.
+            self.changed_at = time()
+            self.number = number
+        self._answered_at = monotonic()
 
     def _ask(self) -> int:
         if self._connection is None:

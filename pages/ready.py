@@ -27,8 +27,6 @@ BROTLI_QUALITY = 5
 GZIP_LEVEL = 6
 # Besides its bytes: headers, keys, objects.
 OVERHEAD = 6_000
-# At the latest; what readers see by the hour changes sooner by the public version.
-FRESH_SECONDS = 300.0
 # `Expires` knows whole seconds only, and one page a second is little work.
 FRESH_SECONDS_AT_LEAST = 1.0
 
@@ -94,8 +92,10 @@ class Page:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [coded.body]
 
 
-def page(answer: Answer, *, version: int | None, asked_at: float) -> Page:
-    """`answer` made ready; its view may say by `Expires` that it changes soon."""
+def page(
+    answer: Answer, *, version: int | None, asked_at: float, fresh_until: float
+) -> Page:
+    """`answer` made ready; its view may say by `Expires` that it changes sooner."""
     digest = sha256(answer.body).hexdigest()[:32]
     common = [
         (name, value) for name, value in answer.headers if name.lower() not in OURS
@@ -110,7 +110,7 @@ def page(answer: Answer, *, version: int | None, asked_at: float) -> Page:
         for name, body in bodies.items()
     }
     size = OVERHEAD + sum(len(one.body) for one in codings.values())
-    return Page(version, _fresh_until(answer, asked_at), codings, size)
+    return Page(version, min(fresh_until, _changes_at(answer, asked_at)), codings, size)
 
 
 def _codings(answer: Answer) -> dict[str, bytes]:
@@ -134,13 +134,13 @@ def _coded(name: str, body: bytes, common: Headers, etag: str) -> Coded:
     return Coded(etag, headers, bare, body)
 
 
-def _fresh_until(answer: Answer, asked_at: float) -> float:
-    latest = asked_at + FRESH_SECONDS
+def _changes_at(answer: Answer, asked_at: float) -> float:
+    """When the page changes by itself, as its view says."""
     try:
         said = parsedate_to_datetime(answer.header("expires")).timestamp()
     except ValueError:
-        return latest
-    return min(latest, max(said, asked_at + FRESH_SECONDS_AT_LEAST))
+        return float("inf")
+    return max(said, asked_at + FRESH_SECONDS_AT_LEAST)
 
 
 def listed(value: str) -> list[str]:

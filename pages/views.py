@@ -1,5 +1,8 @@
+import time
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.http import http_date
 from django.views.decorators.http import require_safe
 
 import ledger
@@ -10,6 +13,7 @@ LEAD = "muscle-twitching"
 # The mission's other three: what most people come to ask.
 ASKED = ["eyelid-twitch", "hemifacial-spasm", "magnesium-deficiency"]
 NEWEST = 3
+COUNTED_EVERY_SECONDS = 30
 
 
 @require_safe
@@ -50,4 +54,7 @@ def trust(request: HttpRequest) -> HttpResponse:
         "unsigned": catalogue.unsigned_pages(),
         "redactions": ledger.Redaction.objects.all(),
     }
-    return render(request, "pages/trust.html", context)
+    response = render(request, "pages/trust.html", context)
+    # No public version counts entries and subscribers.
+    response["Expires"] = http_date(time.time() + COUNTED_EVERY_SECONDS)
+    return response

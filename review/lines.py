@@ -1,7 +1,7 @@
 """What readers are told of a text's standing."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from review.standing_of import Standing, State
 
@@ -22,6 +22,8 @@ class ReviewLine:
     # "" where the text has no record of its own to read.
     record_url: str = ""
     unsigned_reason: str = ""
+    # When it reads otherwise by itself; None: never.
+    until: datetime | None = None
 
     @property
     def is_claim(self) -> bool:
@@ -44,4 +46,5 @@ def line_of(
         since=found.since.date() if found.since else None,
         record_url=record_url,
         unsigned_reason=unsigned_reason,
+        until=found.until,
     )

@@ -19,7 +19,7 @@ class Told(Poller):
 
     def __init__(self) -> None:
         super().__init__()
-        self.number = 1
+        self.number: int | None = 1
         self.away = False
         self.asked = 0
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils.http import http_date
 from pytest_django import Settings
+from time_machine import travel
 
 from articles.editing import revise
 from articles.models import Article, FormerSlug
@@ -17,6 +20,7 @@ from articles.publishing import correct, publish, publish_unsigned
 from pages.pagestore import KEPT
 from pages.public_version import UNWATCHED, WATCHED
 from pages.ready import Answer
+from review import SignOff
 from tests.articles.signed_page import A_PICTURE, SLUG, TEXT, approved, open_site
 from tests.people import edith
 from twitchsite.middleware import HEADERS
@@ -166,3 +170,28 @@ def test_w5_pages_of_one_person_are_private(
     control = Client(headers=HTTPS).get(path).headers["Cache-Control"]
 
     assert {"private", "no-store"} <= set(re.split(r",\s*", control))
+
+
+@pytest.mark.parametrize("face", ["articles:article", "articles:markdown"])
+def test_a_page_says_when_its_review_line_changes_by_itself(
+    addresses: dict[str, str], face: str
+) -> None:
+    """Due soon 30 days before the end, overdue at the end, lapsed 90 days later."""
+    ends = SignOff.objects.latest("entry").valid_until
+    expected = [ends - timedelta(days=30), ends, ends + timedelta(days=90)]
+
+    for moment in expected:
+        with travel(moment - timedelta(days=1), tick=False):
+            got = Client(headers=HTTPS).get(addresses[face])
+        assert got.headers["Expires"] == http_date(moment.timestamp())
+    with travel(ends + timedelta(days=91), tick=False):
+        assert "Expires" not in Client(headers=HTTPS).get(addresses[face]).headers
+
+
+def test_the_trust_page_counts_anew_every_half_minute(
+    addresses: dict[str, str],
+) -> None:
+    with travel(datetime(2030, 1, 1, tzinfo=UTC), tick=False):
+        got = Client(headers=HTTPS).get("/trust/")
+
+    assert got.headers["Expires"] == "Tue, 01 Jan 2030 00:00:30 GMT"

@@ -354,18 +354,35 @@ def test_it_is_made_anew_after_some_minutes(
     now = time.time()
     ask(store)
 
-    monkeypatch.setattr(pagestore, "time", lambda: now + ready.FRESH_SECONDS - 1)
+    monkeypatch.setattr(pagestore, "time", lambda: now + pagestore.FRESH_SECONDS - 1)
     ask(store)
     assert len(django.asked) == 1
 
-    monkeypatch.setattr(pagestore, "time", lambda: now + ready.FRESH_SECONDS + 1)
+    monkeypatch.setattr(pagestore, "time", lambda: now + pagestore.FRESH_SECONDS + 1)
     ask(store)
+    assert len(django.asked) == 2
+
+
+def test_what_was_made_right_after_a_change_is_made_once_more(
+    store: PageStore, django: Django, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of who published may be ahead of ours."""
+    told.changed_at = now = time.time()
+    ask(store)
+    ask(store)
+    assert len(django.asked) == 1
+
+    monkeypatch.setattr(pagestore, "time", lambda: now + 6)
+    ask(store)
+    monkeypatch.setattr(pagestore, "time", lambda: now + 200)
+    ask(store)
+
     assert len(django.asked) == 2
 
 
 @pytest.mark.parametrize(
     ("says", "fresh_for"),
-    [(60, 60), (100_000, ready.FRESH_SECONDS), (-60, 1.0), (None, ready.FRESH_SECONDS)],
+    [(60, 60), (100_000, 300), (-60, 1), (None, 300)],
 )
 def test_a_view_says_by_expires_when_its_page_changes_by_itself(
     says: int | None, fresh_for: float
@@ -374,7 +391,7 @@ def test_a_view_says_by_expires_when_its_page_changes_by_itself(
     expires = "nonsense" if says is None else formatdate(now + says, usegmt=True)
     answer = ready.Answer("200 OK", [HTML, ("Expires", expires)], TEXT)
 
-    page = ready.page(answer, version=1, asked_at=now)
+    page = ready.page(answer, version=1, asked_at=now, fresh_until=now + 300)
 
     assert page.fresh_until == now + fresh_for
     assert "Expires" not in dict(page.codings[""].headers)
