@@ -15,6 +15,7 @@ from articles import addresses, catalogue, presenting, record
 from articles import markdown as as_markdown
 from articles.models import Article, Picture, Revision, Section
 from ledger import Redaction, is_redacted
+from review import ReviewLine
 
 A_YEAR = 365 * 24 * 60 * 60
 REDACTED = "This text was removed for a lawful reason: {}"
@@ -56,9 +57,7 @@ def _page(request: HttpRequest, among: QuerySet[Article], slug: str) -> HttpResp
     return _while_it_stands(response, page["standing"])
 
 
-def _while_it_stands(
-    response: HttpResponse, line: presenting.ReviewLine | None
-) -> HttpResponse:
+def _while_it_stands(response: HttpResponse, line: ReviewLine | None) -> HttpResponse:
     """Says when the review line will read otherwise (RFC 9111 section 5.3)."""
     if line and line.until:
         response["Expires"] = http_date(line.until.timestamp())
