@@ -12,7 +12,7 @@ from review.content import Content, canonical
 from review.difference import Difference as Difference
 from review.difference import Op, Part, Word
 from review.flattening import flatten
-from review.passages import Passage, Token
+from review.passages import Passage, Token, weighed
 from review.risks import risk_of, words
 
 Opcode = tuple[str, int, int, int, int]
@@ -136,7 +136,7 @@ def _part(old: Passage | None, new: Passage | None) -> Part:
     writer = _Writer(plain=passage.plain)
     if old is None or new is None:
         op: Op = "removed" if new is None else "added"
-        writer.write(passage.tokens, op)
+        writer.write(weighed(passage.tokens), op)
         return Part(passage.label, op, tuple(writer.words))
     if old.tokens == new.tokens:
         writer.write(new.tokens, "same")
@@ -151,7 +151,7 @@ class _Writer:
         self._plain = plain
 
     def write_both(self, before: Sequence[Token], after: Sequence[Token]) -> None:
-        old, new = list(before), list(after)
+        old, new = weighed(before), weighed(after)
         for op, i1, i2, j1, j2 in _word_opcodes(old[:-1], new[:-1]):
             if op == "equal":
                 for one, other in zip(old[i1:i2], new[j1:j2], strict=True):
@@ -209,7 +209,7 @@ class _Writer:
 
     def _add_token(self, token: Token, op: Op) -> None:
         lit = op != "same" and not self._plain and not token.is_mark
-        self._add(token.text, op, risk_of(token.text) if lit else "", token.is_mark)
+        self._add(token.text, op, token.risk if lit else "", token.is_mark)
 
     def _add(self, text: str, op: Op, risk: str = "", is_mark: bool = False) -> None:
         if not text:

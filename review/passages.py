@@ -1,12 +1,12 @@
 """Passages of text, and HTML cut into them with nothing left out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-from review.risks import CLOSE, OPEN, visible, words
+from review.risks import CLOSE, OPEN, risk_of, visible, words
 
 _BLOCKS = {
     "p": "paragraph",
@@ -48,11 +48,15 @@ Group = tuple[object, ...]
 
 
 class Token(NamedTuple):
-    """White space, then a word or a mark; a passage's last token has no text."""
+    """White space, then a word or a mark; a passage's last token has no text.
+
+    `risk` is a key of RISKS once `weighed`, "" for a harmless one.
+    """
 
     gap: str
     text: str
     is_mark: bool = False
+    risk: str = ""
 
 
 class Passage(NamedTuple):
@@ -69,6 +73,37 @@ class Passage(NamedTuple):
 
 def mark(text: str) -> Token:
     return Token("", f"{OPEN}{text}{CLOSE}", is_mark=True)
+
+
+def weighed(tokens: Sequence[Token]) -> list[Token]:
+    """Each with its risk: that of the word it is a part of, though marks split that.
+
+    Readers see one “not”, whether or not its o is italic.
+    """
+    found = list(tokens)
+    for places in _split_words(found):
+        whole_word = "".join(found[place].text for place in places)
+        risk = risk_of(whole_word)
+        for place in places:
+            token = found[place]
+            found[place] = token._replace(risk=risk or risk_of(token.text))
+    return found
+
+
+def _split_words(tokens: Sequence[Token]) -> Iterator[list[int]]:
+    """The places of the parts of each word: marks lie between them, and no space."""
+    parts: list[int] = []
+    after_mark = False
+    for place, token in enumerate(tokens):
+        if token.gap or not (token.is_mark or after_mark):
+            if parts:
+                yield parts
+            parts = []
+        after_mark = token.is_mark
+        if not token.is_mark and token.text:
+            parts.append(place)
+    if parts:
+        yield parts
 
 
 def passage(label: str, group: Group, value: object, *, plain: bool = False) -> Passage:

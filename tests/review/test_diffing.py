@@ -240,6 +240,26 @@ def test_m3_a_change_in_repetitive_text_is_lit_up(between: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "lit"),
+    [
+        ("Do n<em>o</em>t stop.", "Do stop.", ["n", "o", "t"]),
+        ("Do <strong>n</strong>ot stop.", "Do stop.", ["n", "ot"]),
+        ("Do n<em>o</em>t stop.", "Do n<em>o</em>w stop.", ["t"]),
+        ("Call 9<em>9</em>9.", "Call 9<em>9</em>8.", ["9"]),
+        ("Do<em> no</em>t stop.", "Do stop.", ["no", "t"]),
+    ],
+)
+def test_m3_marks_inside_a_word_hide_no_danger(
+    before: str, after: str, lit: list[str]
+) -> None:
+    texts = [{**ARTICLE, "body": f"<p>{one}</p>"} for one in (before, after)]
+
+    removed = marked(compare(*texts), "removed")
+
+    assert [text for text, risk in removed if risk] == lit
+
+
+@pytest.mark.parametrize(
     ("old", "new", "shown"),
     [
         ("not", "n\u200bot", "n⟨U+200B⟩ot"),
