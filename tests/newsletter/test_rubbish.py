@@ -45,7 +45,7 @@ def browser(
 
 
 def address_of(name: str, text: str = "x" * 44) -> str:
-    values = {"token": text, "revision": "1"}
+    values = {"token": text, "revision": "1", "slug": "sleep"}
     kwargs = {one: values[one] for one in PLACES[name]}
     return reverse(f"newsletter:{name}", kwargs=kwargs)
 
