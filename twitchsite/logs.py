@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-ADDRESS = re.compile(r"[^\s\"'<>()\[\],;:=\\/]+@[^\s\"'<>()\[\],;:\\/]+")
+# A local part may hold ' / and = (RFC 5321 section 4.1.2): rather too much than a rest.
+ADDRESS = re.compile(r"[^\s\"<>()\[\],;:\\]+(?:@|%40)[^\s\"'<>()\[\],;:\\/]+")
 TOKEN = re.compile(
     r"(/newsletter/(?:confirm|move|preferences|unsubscribe)/)[^/\s\"'?]+"
 )

@@ -10,6 +10,9 @@ from twitchsite.logs import blot
         '{"event": "refused rosa@example.com"}',
         "RCPT TO:<rosa+tips@example.com>",
         "ValueError: Rosa@Example.com, not mailable",
+        "Rosa'o'hara@example.com came back",
+        "to rosa/s=1@example.com",
+        "GET /search/?q=rosa%40example.com",
     ],
 )
 def test_w14_no_address_gets_into_a_line(line: str) -> None:
